@@ -1,0 +1,206 @@
+"""A request's bytes to items: one object, an array, NDJSON, or one text; gzip, BOM, JSON twice.
+
+An item is the unit of all counting: each becomes a Violation or the ReportError that refuses it,
+and one that is refused does not touch its neighbours.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import zlib
+from dataclasses import dataclass
+
+import msgspec
+
+from collector.errors import Reason, ReportError
+from collector.model import Violation
+from collector.reports.dialects import read_object, read_text_item
+from collector.reports.fields import Hints
+from collector.reports.okhttp import read_text
+
+Item = Violation | ReportError
+
+_GZIP = b"\x1f\x8b\x08"
+_BLANKS = b" \t\r\n\x0b\x0c\x00"
+_ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
+_ANY = msgspec.json.Decoder()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one request may hold, after decompression."""
+
+    body_bytes: int = 4 * 1024 * 1024
+    item_bytes: int = 128 * 1024
+    items: int = 1000
+    depth: int = 32
+
+
+LIMITS = Limits()
+
+
+def gunzip(data: bytes, limits: Limits = LIMITS) -> bytes:
+    """Raises ReportError: too_large as soon as the limit is passed, not_json for broken gzip."""
+    out = bytearray()
+    while data.startswith(_GZIP):
+        stream = zlib.decompressobj(wbits=31)
+        try:
+            out += stream.decompress(data, limits.body_bytes + 1 - len(out))
+        except zlib.error as error:
+            raise ReportError(Reason.NOT_JSON, "the gzip body is damaged") from error
+        if len(out) > limits.body_bytes:
+            raise _too_large("body", limits.body_bytes)
+        if not stream.eof:
+            raise ReportError(Reason.NOT_JSON, "the gzip body is cut")
+        data = stream.unused_data
+    return bytes(out)
+
+
+def read_body(body: bytes, hints: Hints, limits: Limits = LIMITS) -> list[Item]:
+    """Read a request's body. At least one item, in the order sent.
+
+    Raises ReportError where the body as a whole cannot be split into items.
+    """
+    if body.startswith(_GZIP):
+        body = gunzip(body, limits)
+    if len(body) > limits.body_bytes:
+        raise _too_large("body", limits.body_bytes)
+    body = _utf8(body).strip(_BLANKS)
+    if not body:
+        raise ReportError(Reason.NOT_JSON, "the body is empty")
+    parts = _split(body, limits)
+    if len(parts) > limits.items:
+        raise ReportError(Reason.TOO_LARGE, f"more than {limits.items} items")
+    return [_read(part, hints, limits) for part in parts]
+
+
+def _too_large(what: str, limit: int) -> ReportError:
+    return ReportError(Reason.TOO_LARGE, f"{what} of more than {limit // 1024} KiB")
+
+
+def _utf8(body: bytes) -> bytes:
+    if body.startswith(codecs.BOM_UTF8):
+        return body[3:]
+    if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return body.decode("utf-16", "replace").encode("utf-8", "replace")
+    return body
+
+
+def _split(body: bytes, limits: Limits) -> list[bytes]:
+    """The raw items. An array is cut without reading what is in it."""
+    if body[:1] == b"[":
+        try:
+            return [bytes(raw) for raw in _ITEMS.decode(body)] or [body]
+        except RecursionError as error:
+            raise _too_deep(limits) from error
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return _array_as_python_reads_it(body, limits)
+    if body[:1] == b"{" and b"\n" in body:
+        lines = [line for line in body.splitlines() if line.strip()]
+        if len(lines) > 1 and lines[0].rstrip().endswith(b"}") and _is_json(lines[0]):
+            return lines
+    return [body]
+
+
+def _array_as_python_reads_it(body: bytes, limits: Limits) -> list[bytes]:
+    """NaN, lone surrogates and bytes that are no UTF-8 pass here; else it is one (bad) item."""
+    if len(body) > limits.item_bytes * 8:
+        return [body]
+    try:
+        items = _lenient(body)
+    except (ValueError, RecursionError):
+        return [body]
+    return [json.dumps(item).encode() for item in items] if isinstance(items, list) and items else [body]
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        _ANY.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        try:
+            _lenient(line)
+        except (ValueError, RecursionError):
+            return False
+    return True
+
+
+def _lenient(raw: bytes) -> object:
+    """The standard library's reading: takes lone surrogates and NaN (as null).
+
+    Raises ValueError with the place, or RecursionError.
+    """
+    return json.loads(
+        raw.decode("utf-8", "replace"),
+        parse_constant=lambda _: None,
+        parse_int=lambda digits: int(digits) if len(digits) < 20 else float(digits[:300]),
+    )
+
+
+def _read(raw: bytes, hints: Hints, limits: Limits) -> Item:
+    if len(raw) > limits.item_bytes:
+        return _too_large("item", limits.item_bytes)
+    try:
+        if raw[:1] not in b'{["':
+            return read_text_item(raw.decode("utf-8", "replace"), hints)
+        return _read_value(_decode(raw, limits), hints, limits)
+    except ReportError as error:
+        return error
+
+
+def _decode(raw: bytes, limits: Limits) -> object:
+    try:
+        value = _ANY.decode(raw)
+    except RecursionError as error:
+        raise _too_deep(limits) from error
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        try:
+            value = _lenient(raw)
+        except RecursionError as error:
+            raise _too_deep(limits) from error
+        except ValueError as error:
+            text = raw.decode("utf-8", "replace")
+            if read_text(text) is not None:  # "[ERROR] Certificate pinning failure! …"
+                return text
+            raise ReportError(Reason.NOT_JSON, _place(error)) from error
+    if raw.count(b"[") + raw.count(b"{") > limits.depth and _depth(value, limits.depth) > limits.depth:
+        raise _too_deep(limits)
+    return value
+
+
+def _too_deep(limits: Limits) -> ReportError:
+    return ReportError(Reason.TOO_DEEP, f"nested more than {limits.depth} levels")
+
+
+def _place(error: ValueError) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"not JSON: {error.msg} at line {error.lineno} column {error.colno}"
+    return "not JSON"
+
+
+def _depth(value: object, limit: int) -> int:
+    """Levels of nesting, counted no further than ``limit + 1``; not recursive."""
+    level, depth = [value], 0
+    while depth <= limit:
+        containers = [entry for entry in level if isinstance(entry, dict | list)]
+        if not containers:
+            return depth
+        depth += 1
+        level = [
+            inner
+            for entry in containers
+            for inner in (entry.values() if isinstance(entry, dict) else entry)
+        ]
+    return depth
+
+
+def _read_value(value: object, hints: Hints, limits: Limits, *, again: bool = True) -> Violation:
+    if isinstance(value, dict):
+        return read_object(value, hints)
+    if isinstance(value, str):
+        text = value.strip()
+        if again and text[:1] in ("{", '"'):  # JSON.stringify twice
+            inner = _decode(text.encode("utf-8", "replace"), limits)
+            return _read_value(inner, hints, limits, again=False)
+        return read_text_item(text, hints)
+    raise ReportError(Reason.UNRECOGNISED, "not an object, nor a text")

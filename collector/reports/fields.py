@@ -1,0 +1,173 @@
+"""Fields of a report, read leniently: an optional field never rejects a report.
+
+What is repaired or cannot be read leaves a flag: ``coerced:port``, ``unreadable:known-pins``,
+``scrubbed:app-version``, ``cut:message``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from collector.errors import Reason, ReportError
+from collector.model import TimeTrust
+from collector.reports.hosts import read_host
+from collector.reports.times import client_time
+
+_TRUE = frozenset({"true", "1", "yes"})
+_FALSE = frozenset({"false", "0", "no"})
+_NAME = 256  # characters kept of a name or a version
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What the transport says beside the body.
+
+    received_at: None where it is not known (``pinfall parse`` without ``--received-at``).
+    """
+
+    received_at: datetime | None = None
+    user_agent: str | None = None
+
+
+def clean(text: str) -> str:
+    """The text with NUL and lone surrogates as U+FFFD: Postgres stores neither."""
+    if text.isascii():
+        return text.replace("\x00", "\ufffd") if "\x00" in text else text
+    return text.replace("\x00", "\ufffd").encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+
+
+def fold(key: str) -> str:
+    """``appVersion``, ``app_version`` and ``app-version`` are one key."""
+    return key.replace("-", "").replace("_", "").replace(".", "").lower()
+
+
+class Fields:
+    """One JSON object being read. Keys that were not asked for are left in ``rest``."""
+
+    def __init__(
+        self, item: Mapping[str, object], flags: list[str] | None = None, prefix: str = ""
+    ) -> None:
+        self._item = item
+        self._prefix = prefix
+        self.rest: dict[str, object] = dict(item)
+        self.flags: list[str] = [] if flags is None else flags
+
+    def raw(self, *names: str) -> object:
+        """The first of the names that is there, as decoded; None where none is, or is null."""
+        for name in names:
+            value = self.rest.pop(name, None)
+            if value is not None:
+                return value
+        return None
+
+    def within(self, name: str) -> Fields:
+        """The object under ``name``, empty where there is none. Shares the flags."""
+        value = self.raw(name)
+        if value is not None and not isinstance(value, dict):
+            self._flag("unreadable", name)
+            self.rest[name] = value
+            value = None
+        return Fields(value or {}, self.flags, f"{self._prefix}{name}.")
+
+    def _flag(self, what: str, name: str) -> None:
+        self.flags.append(f"{what}:{self._prefix}{name}")
+
+    def text(self, *names: str, limit: int = _NAME) -> str | None:
+        """A string; a number is taken as one. A string that holds NUL or a lone surrogate names
+        nothing: it is left among the unknown keys, scrubbed."""
+        for name in names:
+            value = self.raw(name)
+            if value is None:
+                continue
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                self._flag("coerced", name)
+                value = str(value)[:limit]
+            if not isinstance(value, str):
+                self._flag("unreadable", name)
+                self.rest[name] = value
+                continue
+            scrubbed = clean(value)
+            if scrubbed != value:
+                self._flag("scrubbed", name)
+                self.rest[name] = scrubbed[:limit]
+                continue
+            if len(value) > limit:
+                self._flag("cut", name)
+            return value[:limit]
+        return None
+
+    def long_text(self, *names: str, limit: int = 32_768) -> str | None:
+        """A message: NUL and surrogates are replaced, and what is over ``limit`` is cut."""
+        value = self.raw(*names)
+        if not isinstance(value, str):
+            return None
+        if len(value) > limit:
+            self._flag("cut", names[0])
+        return clean(value[:limit])
+
+    def integer(self, name: str) -> int | None:
+        value = self.raw(name)
+        if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+            return value
+        if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+            return int(value)
+        if isinstance(value, str) and len(value) < 16 and value.strip().lstrip("-").isdecimal():
+            self._flag("coerced", name)
+            return int(value)
+        self._flag("unreadable", name)
+        return None
+
+    def port(self, name: str = "port") -> int | None:
+        """1 to 65535. Both TrustKits send 0 always: unknown."""
+        value = self.integer(name)
+        if value is not None and 0 < value < 65536:
+            return value
+        if value:
+            self._flag("unreadable", name)
+        return None
+
+    def boolean(self, *names: str) -> bool | None:
+        value = self.raw(*names)
+        if value is None or isinstance(value, bool):
+            return value
+        told = str(value).strip().lower() if isinstance(value, str | int) else ""
+        if told in _TRUE or told in _FALSE:
+            self._flag("coerced", names[0])
+            return told in _TRUE
+        self._flag("unreadable", names[0])
+        return None
+
+    def host(self, *names: str) -> tuple[str | None, int | None]:
+        """(host, port that was written with it); (None, None) where none can be used."""
+        for name in names:
+            value = self.raw(name)
+            if not isinstance(value, str) or not value.strip():
+                continue
+            try:
+                return read_host(value)
+            except ValueError:
+                self._flag("unreadable", name)
+        return None, None
+
+    def required_host(self, *names: str) -> tuple[str, int | None]:
+        """Raises ReportError(no_host): the one field without which a report says nothing."""
+        host, port = self.host(*names)
+        if host is None:
+            raise ReportError(Reason.NO_HOST, f"no usable host in {' or '.join(names)}")
+        return host, port
+
+    def time(
+        self, *names: str, hints: Hints, local_labelled_utc: bool = False
+    ) -> tuple[str | int | float | None, datetime | None, TimeTrust | None]:
+        """(as sent, in UTC, trust); see ``times.client_time``."""
+        raw = self.raw(*names)
+        if isinstance(raw, str):
+            raw = clean(raw)[:64]
+        elif isinstance(raw, bool) or not isinstance(raw, int | float):
+            if raw is not None:
+                self._flag("unreadable", names[0])
+            return None, None, None
+        at, trust = client_time(raw, hints.received_at, local_labelled_utc=local_labelled_utc)
+        return raw, at, trust

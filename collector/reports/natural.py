@@ -1,0 +1,137 @@
+"""JSON that an app made up around an exception: a host, and OkHttp's text in some field.
+
+Keys are compared without case, dashes and underscores; ``device.model`` and the like are found
+one level down too.
+"""
+
+from __future__ import annotations
+
+from collector.errors import Reason, ReportError
+from collector.model import Dialect, Kind, Violation
+from collector.reports.agents import android
+from collector.reports.extra import keep, without_personal
+from collector.reports.fields import Fields, Hints, fold
+from collector.reports.neutral import platform_of
+from collector.reports.okhttp import Text, read_text
+
+_ALIASES = {
+    "host": ("host", "hostname", "serverhostname", "serverhost", "domain", "url", "uri", "requesturl", "endpoint"),
+    "error": ("exception", "errortype", "exceptiontype", "exceptionclass", "exceptionname", "type", "class"),
+    "message": (
+        "message", "errormessage", "exceptionmessage", "msg", "detailmessage", "error", "stacktrace",
+        "stack", "trace", "cause", "description", "text", "log", "exception", "reason", "details",
+    ),
+    "time": ("timestamp", "ts", "time", "datetime", "date", "observedat", "occurredat", "eventtime", "createdat"),
+    "appid": ("appid", "apppackage", "package", "packagename", "applicationid", "bundleid", "appbundleid", "bundleidentifier"),
+    "appversion": ("appversion", "appversionname", "versionname", "version", "release"),
+    "appbuild": ("appbuild", "versioncode", "appversioncode", "build", "buildnumber"),
+    "osversion": ("osversion", "androidversion", "systemversion", "osrelease"),
+    "sdkint": ("sdkint", "apilevel", "androidsdk", "androidapi", "androidsdkint"),
+    "platform": ("platform", "os", "osname", "appplatform", "systemname"),
+    "device": ("device", "devicemodel", "model"),
+    "install": ("installid", "installationid", "installuuid", "appinstanceid", "appvendorid", "clientid", "instanceid"),
+    "event": ("eventid", "reportid"),
+    "port": ("port",),
+    "enforced": ("enforced", "enforcepinning", "blocked"),
+}  # fmt: skip
+_NESTED = {
+    ("app", "id"): "appid", ("app", "package"): "appid", ("app", "name"): "appname",
+    ("app", "version"): "appversion", ("app", "build"): "appbuild", ("app", "versioncode"): "appbuild",
+    ("os", "version"): "osversion", ("os", "name"): "osname", ("os", "sdkint"): "sdkint",
+    ("device", "model"): "devicemodel", ("device", "osversion"): "osversion",
+    ("error", "message"): "errormessage", ("error", "type"): "errortype", ("error", "class"): "errortype",
+    ("error", "name"): "errortype", ("error", "stack"): "stacktrace",
+    ("exception", "message"): "exceptionmessage", ("exception", "type"): "exceptiontype",
+    ("exception", "class"): "exceptiontype", ("exception", "value"): "exceptionmessage",
+    ("exception", "stacktrace"): "stacktrace", ("request", "host"): "host", ("request", "url"): "url",
+}  # fmt: skip
+
+
+def _flat(item: dict[str, object]) -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for key, value in item.items():
+        name = fold(str(key))
+        if isinstance(value, dict):
+            left = {}
+            for inner, entry in value.items():
+                place = _NESTED.get((name, fold(str(inner))))
+                if place is None or flat.setdefault(place, entry) is not entry:
+                    left[inner] = entry
+            if left:
+                flat.setdefault(f"{key}.", left)
+        else:
+            flat.setdefault(name, value)
+    return flat
+
+
+def read_natural(item: dict[str, object], hints: Hints) -> Violation | None:
+    """A Violation, or None if no field of it holds a text about certificates or pins.
+
+    Raises ReportError(no_host) where it has such a text, but neither it nor a field names a host.
+    """
+    fields = Fields(_flat(item))
+    text, told = _told(fields)
+    if told is None:
+        return None
+    field_host, host_port = fields.host(*_ALIASES["host"])
+    host = told.host or field_host
+    if host is None:
+        raise ReportError(Reason.NO_HOST, "neither the text nor a field such as host or url names a host")
+    if field_host is not None and field_host != host:
+        fields.flags.append("host_differs")
+    fields.flags.extend(told.flags)
+    for alias in ("url", "uri", "requesturl", "endpoint", "domain"):
+        fields.rest.pop(alias, None)  # only its host is kept
+    raw, at, trust = fields.time(*_ALIASES["time"], hints=hints)
+    agent_version, agent_device = android(hints.user_agent)
+    sdk_int = fields.integer(next((n for n in _ALIASES["sdkint"] if n in fields.rest), "sdkint"))
+    platform = platform_of(fields.text(*_ALIASES["platform"], limit=32))
+    if sdk_int is not None or agent_version or "versioncode" in fields.rest:
+        platform = platform or "ANDROID"
+    enforced = fields.boolean(*_ALIASES["enforced"])
+    enforced = True if enforced is None else enforced
+    install_id = fields.text(*_ALIASES["install"], limit=128) or None
+    known = (install_id or "",)
+    error_type = fields.text(*_ALIASES["error"], limit=128)
+    return Violation(
+        dialect=Dialect.GENERIC,
+        host=host,
+        port=fields.port() or host_port,
+        kind=told.kind,
+        enforced=enforced,
+        blocked=True if told.kind is not Kind.PIN_MISMATCH else enforced,
+        client_time_raw=raw,
+        client_time=at,
+        time_trust=trust,
+        known_pins=told.known_pins,
+        validated_chain=told.chain,
+        app_id=fields.text(*_ALIASES["appid"]),
+        app_version=fields.text(*_ALIASES["appversion"], limit=64),
+        app_build=fields.text(*_ALIASES["appbuild"], limit=64),
+        platform=platform,
+        os_version=fields.text(*_ALIASES["osversion"], limit=32) or agent_version,
+        device=fields.text(*_ALIASES["device"], limit=80) or agent_device,
+        install_id=install_id,
+        event_id=fields.text(*_ALIASES["event"], limit=128) or None,
+        error_type=error_type,
+        error_message=None if told.chain else without_personal(text[:2000], known=known),
+        suspect=told.suspect,
+        extra=keep({k.rstrip("."): v for k, v in fields.rest.items()}, fields.flags, known=known),
+        flags=tuple(fields.flags),
+    )
+
+
+def _told(fields: Fields) -> tuple[str, Text | None]:
+    """The first field whose text says something; one that names a host beats one that does not."""
+    best: tuple[str, Text | None] = ("", None)
+    for name in _ALIASES["message"]:
+        value = fields.rest.get(name)
+        if not isinstance(value, str):
+            continue
+        found = read_text(value)
+        if found is None:
+            continue
+        if best[1] is None or (found.host and not best[1].host):
+            best = (value, found)
+        fields.rest.pop(name)
+    return best
