@@ -111,7 +111,11 @@ def _array_as_python_reads_it(body: bytes, limits: Limits) -> list[bytes]:
         items = _lenient(body)
     except (ValueError, RecursionError):
         return [body]
-    return [json.dumps(item).encode() for item in items] if isinstance(items, list) and items else [body]
+    return (
+        [json.dumps(item).encode() for item in items]
+        if isinstance(items, list) and items
+        else [body]
+    )
 
 
 def _is_json(line: bytes) -> bool:
@@ -163,7 +167,10 @@ def _decode(raw: bytes, limits: Limits) -> object:
             if read_text(text) is not None:  # "[ERROR] Certificate pinning failure! …"
                 return text
             raise ReportError(Reason.NOT_JSON, _place(error)) from error
-    if raw.count(b"[") + raw.count(b"{") > limits.depth and _depth(value, limits.depth) > limits.depth:
+    if (
+        raw.count(b"[") + raw.count(b"{") > limits.depth
+        and _depth(value, limits.depth) > limits.depth
+    ):
         raise _too_deep(limits)
     return value
 

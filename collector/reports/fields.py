@@ -35,7 +35,9 @@ def clean(text: str) -> str:
     """The text with NUL and lone surrogates as U+FFFD: Postgres stores neither."""
     if text.isascii():
         return text.replace("\x00", "\ufffd") if "\x00" in text else text
-    return text.replace("\x00", "\ufffd").encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    return (
+        text.replace("\x00", "\ufffd").encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    )
 
 
 def fold(key: str) -> str:

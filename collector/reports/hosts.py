@@ -7,7 +7,9 @@ import re
 
 import idna
 
-_PLAIN = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
+_PLAIN = re.compile(
+    r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,19}://")
 _WORST = 253  # octets of a name, RFC 1035 section 2.3.4
 
@@ -59,4 +61,26 @@ def _canonical(text: str) -> str:
             raise ValueError("not a host name") from error
     if not _PLAIN.fullmatch(host) or len(host) > _WORST:
         raise ValueError("not a host name")
+    return host
+
+
+def matches(pattern: str, host: str) -> bool:
+    """Whether ``host`` is ``pattern``, or under it where that is ``*.example.com`` (any depth)."""
+    if pattern.startswith("*."):
+        return host.endswith(pattern[1:]) and len(host) > len(pattern) - 1
+    return host == pattern
+
+
+def read_pattern(text: str) -> str:
+    """A host, or ``*.`` and a domain, in canonical form. Raises ValueError."""
+    text = text.strip()
+    if text.startswith("*."):
+        host, port = read_host(text[2:])
+        if "." not in host:
+            raise ValueError("a wildcard needs a domain of two labels or more")
+        host = "*." + host
+    else:
+        host, port = read_host(text)
+    if port is not None or "/" in text:
+        raise ValueError("a host pattern has no port and no path")
     return host

@@ -14,7 +14,9 @@ def utc(at: datetime | None) -> str | None:
     if at is None:
         return None
     at = at.astimezone(UTC)
-    return at.strftime("%Y-%m-%dT%H:%M:%S") + (f".{at.microsecond // 1000:03d}Z" if at.microsecond else "Z")
+    return at.strftime("%Y-%m-%dT%H:%M:%S") + (
+        f".{at.microsecond // 1000:03d}Z" if at.microsecond else "Z"
+    )
 
 
 def _b64(digest: bytes) -> str:
@@ -83,20 +85,19 @@ def violation_as_json(violation: Violation) -> dict[str, object]:
         "sdk_version": v.sdk_version,
         "install_id": v.install_id,
     }
-    for name, value in (
-        ("common_name", v.common_name),
-        ("event_id", v.event_id),
-        ("app_build", v.app_build),
-        ("include_subdomains", v.include_subdomains),
-        ("pins_expire", v.pins_expire),
-        ("suspect", v.suspect),
-        ("server_ip", v.server_ip),
-        ("error_type", v.error_type),
-        ("error_code", v.error_code),
-        ("error_message", v.error_message),
-    ):
-        if value is not None:
-            line[name] = value
+    optional = {
+        "common_name": v.common_name,
+        "event_id": v.event_id,
+        "app_build": v.app_build,
+        "include_subdomains": v.include_subdomains,
+        "pins_expire": v.pins_expire,
+        "suspect": v.suspect,
+        "server_ip": v.server_ip,
+        "error_type": v.error_type,
+        "error_code": v.error_code,
+        "error_message": v.error_message,
+    }
+    line.update({name: value for name, value in optional.items() if value is not None})
     for name, chain in (("validated", v.validated_chain), ("served", v.served_chain)):
         for kind in ("sha256", "sha1", "cert-sha256", "cert-sha1"):
             if hashes := _of_hashes(chain, kind):

@@ -22,7 +22,8 @@ _ALIASES = {
         "stack", "trace", "cause", "description", "text", "log", "exception", "reason", "details",
     ),
     "time": ("timestamp", "ts", "time", "datetime", "date", "observedat", "occurredat", "eventtime", "createdat"),
-    "appid": ("appid", "apppackage", "package", "packagename", "applicationid", "bundleid", "appbundleid", "bundleidentifier"),
+    "appid": ("appid", "apppackage", "package", "packagename", "applicationid", "bundleid", "appbundleid",
+              "bundleidentifier"),
     "appversion": ("appversion", "appversionname", "versionname", "version", "release"),
     "appbuild": ("appbuild", "versioncode", "appversioncode", "build", "buildnumber"),
     "osversion": ("osversion", "androidversion", "systemversion", "osrelease"),
@@ -76,7 +77,9 @@ def read_natural(item: dict[str, object], hints: Hints) -> Violation | None:
     field_host, host_port = fields.host(*_ALIASES["host"])
     host = told.host or field_host
     if host is None:
-        raise ReportError(Reason.NO_HOST, "neither the text nor a field such as host or url names a host")
+        raise ReportError(
+            Reason.NO_HOST, "neither the text nor a field such as host or url names a host"
+        )
     if field_host is not None and field_host != host:
         fields.flags.append("host_differs")
     fields.flags.extend(told.flags)

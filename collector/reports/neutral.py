@@ -15,8 +15,17 @@ from collector.reports.okhttp import Text, read_text
 from collector.reports.pins import pin_set, read_pins
 
 SCHEMA = "pin-report/1"
-_KINDS = {"spki-sha256": "sha256", "spki-sha1": "sha1", "cert-sha256": "cert-sha256", "cert-sha1": "cert-sha1"}
-_SYNONYMS = {"no_pins_for_host": Kind.NO_PINS, "empty": Kind.NO_PINS, "untrusted": Kind.CHAIN_UNTRUSTED}
+_KINDS = {
+    "spki-sha256": "sha256",
+    "spki-sha1": "sha1",
+    "cert-sha256": "cert-sha256",
+    "cert-sha1": "cert-sha1",
+}
+_SYNONYMS = {
+    "no_pins_for_host": Kind.NO_PINS,
+    "empty": Kind.NO_PINS,
+    "untrusted": Kind.CHAIN_UNTRUSTED,
+}
 _PLATFORMS = {"IPADOS": "IOS", "IPHONEOS": "IOS", "OSX": "MACOS", "MACOSX": "MACOS"}
 _MESSAGE = 2000  # characters kept of an error's message
 
@@ -147,7 +156,11 @@ def _pins(pins: Fields) -> tuple[list[Hash], list[Hash]]:
     for name in ("expected", "served"):
         value = pins.raw(name)
         if kind is None and isinstance(value, list):
-            prefixed = [v for v in value if isinstance(v, str) and v.lower().lstrip().startswith(("sha", "pin-"))]
+            prefixed = [
+                v
+                for v in value
+                if isinstance(v, str) and v.lower().lstrip().startswith(("sha", "pin-"))
+            ]
             if len(prefixed) < len(value):
                 pins.flags.append(f"no_pin_kind:{name}")
             value = prefixed

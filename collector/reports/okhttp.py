@@ -28,7 +28,9 @@ WORST_TEXT = 32_768  # characters read from the first marker on
 _FAILURE = "Certificate pinning failure"
 _PEERS = "Peer certificate chain"
 _PINNED = "Pinned certificates for"
-_TOKEN = re.compile(r"(?<![A-Za-z0-9+/])(sha256|sha1)/([A-Za-z0-9+/]{43}=?|[A-Za-z0-9+/]{27}=?)(?![A-Za-z0-9+/=])")
+_TOKEN = re.compile(
+    r"(?<![A-Za-z0-9+/])(sha256|sha1)/([A-Za-z0-9+/]{43}=?|[A-Za-z0-9+/]{27}=?)(?![A-Za-z0-9+/=])"
+)
 _HOST = re.compile(r"[\"'\[]?([^\s\"'\]]{1,260}?)[\"'\]]?:(?=\s|$|sha(?:256|1)/)")
 _NOT_VERIFIED = re.compile(r"Hostname ([^\s]{1,260}) not verified")
 _TRUSTKIT = re.compile(r"(?<![A-Za-z0-9+/])([A-Za-z0-9+/]{43}=)(?![A-Za-z0-9+/=])")
@@ -105,7 +107,9 @@ def _pinning_failure(text: str) -> Text:
     else:
         flags.append("cut:text")
     after = pinned.find(":") + 1
-    stop = min((place for sign in _STOPS if (place := pinned.find(sign, after)) >= 0), default=len(pinned))
+    stop = min(
+        (place for sign in _STOPS if (place := pinned.find(sign, after)) >= 0), default=len(pinned)
+    )
     pins = _hashes(_TOKEN.findall(pinned, after, stop), flags, "pins")
     chain = _peers(peers, flags)
     # OkHttp >= 4.2 swallows a failure of its chain cleaner: no chain means no trusted chain.
@@ -191,7 +195,8 @@ def _name_mismatch(host_text: str, plain: str) -> Text:
     place = plain.find("DN: ")
     subject = plain[place + 4 :].split("\n", 1)[0].partition(" subjectAltNames:")[0]
     chain = tuple(
-        Slot(hash=value, subject=clean(subject)[:_SUBJECT] if place >= 0 else None) for value in hashes
+        Slot(hash=value, subject=clean(subject)[:_SUBJECT] if place >= 0 else None)
+        for value in hashes
     )
     return Text(kind=Kind.NAME_MISMATCH, host=host, chain=chain, flags=tuple(flags))
 

@@ -35,7 +35,9 @@ def digest(kind: str, text: str) -> Hash | None:
         return None
     if len(raw) != size:
         return None
-    return Hash(kind, raw, None if binascii.b2a_base64(raw, newline=False) == text.encode() else text)
+    return Hash(
+        kind, raw, None if binascii.b2a_base64(raw, newline=False) == text.encode() else text
+    )
 
 
 def parse_pin(text: str) -> Hash | None:
@@ -69,7 +71,11 @@ def read_pins(value: object, name: str, flags: list[str], kind: str | None = Non
     for place, entry in enumerate(value[:WORST_PINS]):
         pin = None
         if isinstance(entry, str):
-            pin = digest(kind, entry) if kind and not _PIN.fullmatch(entry[:120]) else parse_pin(entry)
+            pin = (
+                digest(kind, entry)
+                if kind and not _PIN.fullmatch(entry[:120])
+                else parse_pin(entry)
+            )
         if pin is None:
             flags.append(f"bad_pin:{name}:{place}")
         else:

@@ -1,0 +1,223 @@
+"""The composition root: the only module that wires all rooms together."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+
+from collector.background import every, running
+from collector.errors import PinfallError, StoreError
+from collector.intake.keyring import REFRESH, Keyring
+from collector.intake.maintain import fold, maintain
+from collector.intake.queue import Intake
+from collector.metrics import Metrics
+from collector.settings import Address, Settings
+from collector.store.connect import open_pool
+from collector.web.api import Api
+from collector.web.health import Health
+from collector.web.ingest import Ingest, public_app
+from collector.web.operator import operator_app
+from collector.web.pages import Pages
+from collector.web.proxy_protocol import accept_proxy_protocol
+
+log = structlog.get_logger()
+
+FLUSHERS = 2
+_SHUTDOWN = 15.0  # seconds that requests in flight get to finish
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Collector:
+    """A running collector. Ports are the real ones, also where 0 was asked for."""
+
+    settings: Settings
+    public_port: int
+    operator_port: int
+    ingest: Ingest
+
+    def public_url(self) -> str:
+        """As clients reach it; from this machine, where nobody said otherwise."""
+        if self.settings.public_url:
+            return self.settings.public_url
+        scheme = "https" if self.settings.tls_cert else "http"
+        return f"{scheme}://{_reachable(self.settings.public_address)}:{self.public_port}"
+
+    def operator_url(self) -> str:
+        return f"http://{_reachable(self.settings.operator_address)}:{self.operator_port}"
+
+
+def _reachable(address: Address) -> str:
+    """A host that this machine can connect to."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(address.host, address.host)  # noqa: S104
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
+@asynccontextmanager
+async def collecting(
+    settings: Settings, clock: Callable[[], datetime] = utc_now
+) -> AsyncIterator[Collector]:
+    """Run a collector for the life of the block.
+
+    Resources open in order and close in reverse: the public listener first, which lets requests in
+    flight finish; then what waits is flushed; the pool last.
+    Raises PinfallError where it cannot start.
+    """
+    assert settings.database_url is not None
+    async with AsyncExitStack() as stack:
+        pool = await open_pool(settings.database_url)
+        stack.push_async_callback(_close, pool)
+        metrics = Metrics()
+        intake = Intake(pool, metrics, clock)
+        keyring = Keyring(pool, settings.hash_key)
+        ingest = Ingest(keyring, intake, metrics, clock, settings.trusted_proxies)
+
+        async def keys() -> None:
+            await keyring.refresh()
+            for name in keyring.projects.values():
+                metrics.know_project(name)
+
+        async def learn() -> None:
+            await intake.learn_hosts()
+            names = keyring.projects
+            for project, host in intake.known.admitted:
+                if project in names:
+                    metrics.know_host(names[project], host)
+
+        try:
+            await keys()
+            await learn()
+            await maintain(pool, clock(), settings.retention_days)
+        except OSError as error:
+            raise StoreError(f"Postgres does not answer: {error}") from None
+
+        stack.push_async_callback(intake.drain)
+        for number in range(FLUSHERS):
+            await stack.enter_async_context(running(f"flush-{number}", intake.run()))
+        for name, seconds, tick in (
+            ("keys", REFRESH, keys),
+            ("hosts", 10.0, learn),
+            ("fold", 10.0, lambda: fold(pool)),
+            ("maintain", 3600.0, lambda: maintain(pool, clock(), settings.retention_days)),
+        ):
+            task = every(timedelta(seconds=seconds), name, tick, metrics)
+            await stack.enter_async_context(running(name, task))
+
+        tls = _tls(settings)
+        if tls is not None and settings.tls_cert and settings.tls_key:
+            reload = _reload_tls(tls, settings.tls_cert, settings.tls_key)
+            await stack.enter_async_context(running("tls", reload))
+        url: list[str] = []
+        pages = Pages(pool, clock, ingest.one_address, lambda: url[0] if url else None)
+        operator = operator_app(
+            Health(intake, metrics, ingest.one_address),
+            Api(pool, keyring, clock),
+            pages,
+            settings.operator_token,
+        )
+        operator_port = await _listen(stack, operator, settings.operator_address, None)
+        public_port = await _listen(
+            stack, public_app(ingest), settings.public_address, tls, proxied=settings.proxy_protocol
+        )
+        running_collector = Collector(settings, public_port, operator_port, ingest)
+        url.append(running_collector.public_url())
+        log.info("collector.started", public=public_port, operator=operator_port)
+        yield running_collector
+        log.info("collector.stopping")
+
+
+async def _close(pool: object) -> None:
+    try:
+        async with asyncio.timeout(5):
+            await pool.close()  # type: ignore[attr-defined]
+    except (TimeoutError, OSError):
+        pool.terminate()  # type: ignore[attr-defined]
+
+
+async def _listen(
+    stack: AsyncExitStack,
+    app: web.Application,
+    address: Address,
+    tls: ssl.SSLContext | None,
+    *,
+    proxied: bool = False,
+) -> int:
+    """Serve an application; returns the port."""
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        shutdown_timeout=_SHUTDOWN,
+        keepalive_timeout=75,
+        auto_decompress=False,  # we do it, within limits
+        handler_cancellation=False,
+    )
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    if proxied:
+        accept_proxy_protocol(runner)
+    try:
+        listener = _socket(address)
+    except OSError as error:
+        raise PinfallError(
+            f"cannot listen on {address}: {os.strerror(error.errno or 0)}; "
+            "is something else running there?"
+        ) from None
+    await web.SockSite(runner, listener, ssl_context=tls, backlog=1024).start()
+    return int(listener.getsockname()[1])
+
+
+def _socket(address: Address) -> socket.socket:
+    """``::`` takes IPv4 too."""
+    if address.host == "::":
+        return socket.create_server(
+            (address.host, address.port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=1024
+        )
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    return socket.create_server((address.host, address.port), family=family, backlog=1024)
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        raise PinfallError(f"PINFALL_TLS_CERT, PINFALL_TLS_KEY: {error}") from None
+    return context
+
+
+async def _reload_tls(context: ssl.SSLContext, cert: Path, key: Path, seconds: float = 5.0) -> None:
+    """New handshakes get the new certificate; one that cannot be read leaves the old in use."""
+
+    def stamps() -> tuple[int, int]:
+        return cert.stat().st_mtime_ns, key.stat().st_mtime_ns
+
+    seen = stamps()
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            now = stamps()
+            if now == seen:
+                continue
+            # A throw-away context first: a pair that does not fit must not half replace the old.
+            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(cert, key)
+            context.load_cert_chain(cert, key)
+        except (OSError, ssl.SSLError) as error:
+            log.error("tls.reload_failed", error=type(error).__name__)
+            continue
+        seen = now
+        log.info("tls.reloaded")

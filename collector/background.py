@@ -1,0 +1,64 @@
+"""Background tasks: none dies in silence."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import structlog
+
+from collector.metrics import Metrics
+
+log = structlog.get_logger()
+
+
+async def every(
+    interval: timedelta, name: str, tick: Callable[[], Awaitable[None]], metrics: Metrics
+) -> None:
+    """Run ``tick`` for ever. A failed round is counted, logged when it is the first, tried again.
+
+    A round is given five intervals, at least 30 s: a stuck query must not stop the task.
+    """
+    seconds = interval.total_seconds()
+    failing = False
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            async with asyncio.timeout(max(5 * seconds, 30)):
+                await tick()
+        except Exception as error:  # noqa: BLE001 (whatever it was, the next round comes)
+            metrics.ticks.labels(task=name, result="error").inc()
+            if not failing:
+                log.error("background.failed", task=name, error=type(error).__name__)
+            failing = True
+        else:
+            metrics.ticks.labels(task=name, result="ok").inc()
+            if failing:
+                log.info("background.recovered", task=name)
+            failing = False
+
+
+@asynccontextmanager
+async def running(name: str, coroutine: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Run a coroutine for the life of the block.
+
+    If it ends by itself the process ends, in order: half a collector that looks healthy is worse
+    than a restart.
+    """
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            log.critical("background.died", task=name, exc_info=task.exception())
+            signal.raise_signal(signal.SIGTERM)
+
+    task = asyncio.create_task(coroutine, name=name)
+    task.add_done_callback(ended)
+    try:
+        yield
+    finally:
+        task.remove_done_callback(ended)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

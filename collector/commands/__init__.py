@@ -1,0 +1,1 @@
+"""One module a command: its docstring is the description, EXAMPLES the end of its --help."""

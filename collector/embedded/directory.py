@@ -1,0 +1,279 @@
+"""The data directory of `pinfall up`: who holds it, who made it, of which major it is.
+
+DIR/lock            held (flock) by the one process that uses it; holds its pid
+DIR/made.json       how it was made: PostgreSQL's major, and as whom it runs
+DIR/postgres/       PostgreSQL's own
+DIR/postgres.log    what PostgreSQL said
+DIR/operator.json   0600: where a running `up` answers commands
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import pwd
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from collector.embedded import child
+from collector.embedded.binaries import Binaries
+from collector.errors import StoreError
+
+_LONGEST_SOCKET = 90  # bytes of a directory; with the socket's name under macOS' 103
+
+
+def default_directory() -> Path:
+    """``$XDG_DATA_HOME/pinfall``, else ``~/.local/share/pinfall``."""
+    base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(base).expanduser() / "pinfall"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """As whom PostgreSQL's programs run; it refuses to run as root."""
+
+    told: str  # for child.py
+    owner: int  # uid that owns the files on disk
+
+    @property
+    def kind(self) -> str:
+        return self.told.partition(":")[0]
+
+    def describe(self) -> str:
+        if self.kind == "namespace":
+            return "root, in a user namespace"
+        return f"{_user(self.owner)} (uid {self.owner})"
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return "nobody known"
+
+
+def namespaces_allowed() -> bool:
+    """Whether root may make a user namespace here (containers often may not)."""
+    if sys.platform != "linux":
+        return False
+    pid = os.fork()
+    if pid == 0:
+        try:
+            child.become(f"namespace:{_unprivileged().pw_uid}")
+        except BaseException:  # noqa: BLE001 (a forked child must end here, whatever it was)
+            os._exit(1)
+        os._exit(0)
+    return os.waitpid(pid, 0)[1] == 0
+
+
+def _unprivileged() -> pwd.struct_passwd:
+    """A user that exists: PostgreSQL looks its own name up."""
+    for name in ("postgres", "nobody"):
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name)
+    raise StoreError("running as root needs a user 'nobody' or 'postgres' in /etc/passwd")
+
+
+def choose_identity(owner: int | None) -> Identity:
+    """As whom to run over files of ``owner`` (None: a directory that is still to be made).
+
+    Raises StoreError, with how to convert, where that would differ from how it was made.
+    """
+    me = os.geteuid()
+    if me:
+        if owner is None or owner == me:
+            try:
+                pwd.getpwuid(me)
+            except KeyError:
+                raise StoreError(
+                    f"PostgreSQL needs a name for uid {me}: add a line to /etc/passwd, or set "
+                    "PINFALL_DATABASE_URL and use 'pinfall serve'"
+                ) from None
+            return Identity("self", me)
+        raise StoreError(
+            f"made by {_user(owner)} (uid {owner}), and this is {_user(me)} (uid {me}); "
+            f"run it as {_user(owner)}, or convert it once with: sudo chown -R {_user(me)} DIR"
+        )
+    other = _unprivileged()
+    if owner is None:
+        if namespaces_allowed():
+            return Identity(f"namespace:{other.pw_uid}", 0)
+        return Identity(f"uid:{other.pw_uid}:{other.pw_gid}", other.pw_uid)
+    if owner == 0:
+        if namespaces_allowed():
+            return Identity(f"namespace:{other.pw_uid}", 0)
+        raise StoreError(
+            "made by root in a user namespace, and none may be made here; convert it once with: "
+            f"chown -R {other.pw_name} DIR"
+        )
+    try:
+        group = pwd.getpwuid(owner).pw_gid
+    except KeyError:
+        raise StoreError(
+            f"made by uid {owner}, which has no name here; convert it once with: chown -R root DIR"
+        ) from None
+    return Identity(f"uid:{owner}:{group}", owner)
+
+
+@dataclass(frozen=True, slots=True)
+class DataDirectory:
+    """An open data directory: locked, of the right major, with an identity that fits."""
+
+    path: Path
+    identity: Identity
+    binaries: Binaries
+
+    @property
+    def cluster(self) -> Path:
+        return self.path / "postgres"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "postgres.log"
+
+    @property
+    def is_new(self) -> bool:
+        return not (self.cluster / "PG_VERSION").exists()
+
+    def record(self) -> None:
+        """Write how it was made, for whoever starts it next."""
+        made = {
+            "postgres": self.binaries.major,
+            "as": self.identity.kind,
+            "uid": self.identity.owner,
+        }
+        (self.path / "made.json").write_text(json.dumps(made) + "\n")
+
+
+def major_of(path: Path) -> int | None:
+    """The PostgreSQL major that made the cluster, or None where there is none yet."""
+    try:
+        return int((path / "postgres" / "PG_VERSION").read_text().split(".")[0])
+    except FileNotFoundError:
+        return None
+    except PermissionError as error:
+        raise StoreError(f"{path}: {choose_identity_error(path)}") from error
+    except ValueError as error:
+        raise StoreError(
+            f"{path}/postgres/PG_VERSION cannot be read; is it a data directory?"
+        ) from error
+
+
+def choose_identity_error(path: Path) -> str:
+    """Why files of another user cannot be used, in one line."""
+    try:
+        choose_identity(_owner(path))
+    except StoreError as error:
+        return str(error).replace("DIR", str(path))
+    return "permission denied"
+
+
+def _owner(path: Path) -> int | None:
+    try:
+        return (path / "postgres").stat().st_uid
+    except FileNotFoundError:
+        return None
+    except PermissionError:
+        return path.stat().st_uid
+
+
+@contextlib.contextmanager
+def opened(
+    path: Path, binaries_setting: str | None, *, same_major: bool = False
+) -> Iterator[DataDirectory]:
+    """Lock the directory for this process; made if it is not there.
+
+    same_major: take whatever programs fit the cluster's major (backup), instead of refusing
+        a cluster that is not of the first choice's major.
+    Raises StoreError, in one line, if it is held, of another major, or somebody else's.
+    """
+    from collector.embedded.binaries import choose
+
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (path / "lock").open("a+")
+    except OSError as error:
+        reason = choose_identity_error(path) if path.exists() else error.strerror
+        raise StoreError(f"{path}: {reason}") from error
+    with lock:
+        _hold(lock, path)
+        major = major_of(path)
+        binaries = choose(binaries_setting, major if same_major else None)
+        if major is not None and major != binaries.major:
+            raise StoreError(
+                f"{path} was made by PostgreSQL {major}, and this is PostgreSQL {binaries.major}; "
+                f"move it with: pinfall backup FILE --data {path}; then pinfall restore FILE "
+                "--data NEW_DIRECTORY"
+            )
+        try:
+            identity = choose_identity(_owner(path))
+        except StoreError as error:
+            raise StoreError(f"{path}: {str(error).replace('DIR', str(path))}") from None
+        yield DataDirectory(path, identity, _reachable(binaries, path, identity))
+
+
+def _hold(lock: IO[str], path: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.seek(0)
+        holder = lock.read(200).strip() or "another process"
+        raise StoreError(
+            f"{path} is in use by {holder}; stop it first, or use another --data"
+        ) from None
+    lock.truncate(0)
+    lock.write(f"'pinfall {' '.join(sys.argv[1:2])}', pid {os.getpid()}\n")
+    lock.flush()
+
+
+def _reachable(binaries: Binaries, path: Path, identity: Identity) -> Binaries:
+    """The programs where a dropped uid can reach them: copied, if the venv is under /root."""
+    if identity.kind != "uid":
+        return binaries
+    probe = os.fork()
+    if probe == 0:
+        try:
+            child.become(identity.told)
+            os._exit(0 if os.access(binaries.program("postgres"), os.X_OK) else 1)
+        except BaseException:  # noqa: BLE001 (a forked child must end here)
+            os._exit(1)
+    if os.waitpid(probe, 0)[1] == 0:
+        return binaries
+    place = Path(tempfile.gettempdir()) if not _traversable(path) else path
+    copy = place / f"pinfall-postgresql-{binaries.major}-{identity.owner}"
+    if not copy.exists():
+        partial = Path(tempfile.mkdtemp(dir=place))
+        for root in binaries.roots:
+            shutil.copytree(root, partial / root.name, symlinks=True)
+        _give(partial, identity.owner)
+        partial.rename(copy)
+    if copy.stat().st_uid != identity.owner:
+        raise StoreError(f"{copy} belongs to somebody else; remove it")
+    return Binaries(
+        copy / binaries.bin.relative_to(binaries.roots[0].parent), binaries.major, "copy"
+    )
+
+
+def _traversable(path: Path) -> bool:
+    return all(parent.stat().st_mode & 0o001 for parent in [path, *path.parents])
+
+
+def _give(path: Path, owner: int) -> None:
+    for directory, _, files in os.walk(path):
+        os.chown(directory, owner, -1)
+        for name in files:
+            os.chown(Path(directory) / name, owner, -1, follow_symlinks=False)
+
+
+def socket_directory(path: Path) -> Path:
+    """Where the socket goes: the data directory, or a short one where the path is too long."""
+    if len(os.fsencode(path)) <= _LONGEST_SOCKET:
+        return path
+    return Path(tempfile.mkdtemp(prefix="pinfall-"))

@@ -1,0 +1,167 @@
+"""Keys: what makes two reports one, what groups violations of one fault, who an install is.
+
+Every key is a keyed hash of the parts that say the same thing in any JSON key order, pin order or
+PEM wrapping. The forms are frozen by version: a change of one is a new version beside the old.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from hashlib import blake2b
+
+from collector.model import Chain, Dialect, ProjectId, Violation
+from collector.reports.certificates import facts, signed_by
+
+WEAK_WINDOW = timedelta(minutes=10)  # a weak report repeated within it is a duplicate
+_CONSTANT_INSTALLS = frozenset({"unit-tests", "n/a", "unknown", "null", "none", "0"})
+_ALL_ZERO = "00000000-0000-0000-0000-000000000000"
+
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class Grade(StrEnum):
+    """How sure a delivery key is.
+
+    STRONG: an event id, or an install id with the client's time: exact for 8 days.
+    WEAK: the rest; the key also takes the sender's address and User-Agent.
+    """
+
+    STRONG = "strong"
+    WEAK = "weak"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Identity of one violation. key: 16 bytes."""
+
+    key: bytes
+    grade: Grade
+
+
+def _hash(secret: bytes, *parts: object, size: int = 16) -> bytes:
+    """BLAKE2b over length-prefixed parts, so that no two lists of parts read the same."""
+    state = blake2b(key=secret, digest_size=size)
+    for part in parts:
+        raw = part if isinstance(part, bytes) else str(part).encode("utf-8", "replace")
+        state.update(len(raw).to_bytes(4, "big") + raw)
+    return state.digest()
+
+
+def chain_id(chain: Chain) -> bytes:
+    """Content address of a chain, 16 bytes; equal for equal certificates (or hashes) in order."""
+    return _hash(b"chain", *(slot.identity for slot in chain))
+
+
+def pin_set_id(violation: Violation) -> bytes:
+    """Content address of the client's pin set, 16 bytes."""
+    return _hash(b"pins", *(pin.kind.encode() + pin.digest for pin in violation.known_pins))
+
+
+def real_install(violation: Violation) -> str | None:
+    """The install id, case folded; None where it is missing or a constant of a test suite."""
+    told = violation.install_id.strip().lower() if violation.install_id else ""
+    return None if not told or told == _ALL_ZERO or told in _CONSTANT_INSTALLS else told
+
+
+def install_hash(secret: bytes, violation: Violation) -> bytes | None:
+    """Who an install is, 16 bytes; ids are compared only inside one platform."""
+    told = real_install(violation)
+    return _hash(secret, b"install", violation.platform or "", told) if told else None
+
+
+def estimated_install(secret: bytes, violation: Violation, address: IPAddress) -> bytes:
+    """What stands for an install that sends no id: address, app and version. Marked as estimate."""
+    return _hash(
+        secret, b"estimate", address.packed, violation.app_id or "", violation.app_version or ""
+    )
+
+
+def delivery(
+    secret: bytes,
+    project: ProjectId,
+    violation: Violation,
+    address: IPAddress,
+    user_agent: str | None,
+) -> Delivery:
+    """The identity under which this violation counts once.
+
+    secret: the project's; without it nobody can tell from a key what was in the report.
+    """
+    v = violation
+    install = real_install(v)
+    if v.event_id:
+        # An event id counts only within (project, install): nobody uses up another's.
+        parts = (b"event", project, v.app_id or "", v.platform or "", install or "", v.event_id)
+        return Delivery(_hash(secret, *parts), Grade.STRONG)
+    content = (
+        project,
+        v.app_id or "",
+        v.platform or "",
+        _family(v.dialect),
+        install or "",
+        v.name,
+        v.noted_host or "",
+        v.kind.value,
+        v.enforced,
+        v.app_version or "",
+        "" if v.client_time_raw is None else v.client_time_raw,
+        pin_set_id(v),
+        chain_id(v.main_chain),
+    )
+    if install and v.client_time_raw not in (None, ""):
+        return Delivery(_hash(secret, b"strong", *content), Grade.STRONG)
+    return Delivery(_hash(secret, b"weak", *content, address.packed, user_agent or ""), Grade.WEAK)
+
+
+def _family(dialect: Dialect) -> str:
+    return "trustkit" if dialect in (Dialect.TRUSTKIT_IOS, Dialect.TRUSTKIT_ANDROID) else dialect
+
+
+def issuer_path(violation: Violation) -> tuple[bytes, ...]:
+    """SPKI hashes of the issuers, leaf's issuer first, without leaf and self-signed root.
+
+    A leaf differs by install under interception, and Android 7 and newer leave out the root: both
+    would split one fault. Each link is checked: a certificate that did not sign the one below it
+    ends the path, so nobody joins a path whose keys they do not hold. A text of OkHttp has only
+    hashes; its last is the trust anchor by construction (the chain cleaner appends it).
+    """
+    chain = violation.main_chain
+    if not chain:
+        return ()
+    if chain[0].certificate is None:
+        hashes = [slot.hash for slot in chain]
+        return tuple(value.digest for value in hashes[1:-1] if value is not None)
+    path = []
+    below = chain[0].certificate
+    for slot in chain[1:]:
+        above = slot.certificate
+        if above is None or not signed_by(below, above):
+            break
+        if facts(above.der).self_signed:
+            break
+        path.append(above.spki_sha256)
+        below = above
+    return tuple(path)
+
+
+def signature_id(project: ProjectId, violation: Violation, path: tuple[bytes, ...]) -> bytes:
+    """What groups violations of one fault: (project, host, kind, issuer path). 16 bytes, form v1."""
+    return _hash(b"v1", project, violation.name, violation.kind.value, *path)
+
+
+def network_of(address: IPAddress) -> bytes:
+    """The /24 or /48 that an address lies in."""
+    return address.packed[:3] if address.version == 4 else address.packed[:6]
+
+
+def operator_network_of(address: IPAddress) -> bytes:
+    """The /16 or /32: stands for the operator where no ASN table is given."""
+    return address.packed[:2] if address.version == 4 else address.packed[:4]
+
+
+def network_hash(secret_of_the_day: bytes, kind: str, network: bytes) -> bytes:
+    """A network as it is stored, 8 bytes; unreadable once the day's secret is deleted."""
+    return _hash(secret_of_the_day, kind, network, size=8)

@@ -1,0 +1,1 @@
+"""What lies between a parsed item and durability."""

@@ -1,0 +1,81 @@
+"""Ingest keys in memory, read again every few seconds so that all processes agree within ten."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+import asyncpg
+
+from collector.model import ProjectId
+from collector.reports.hosts import matches
+from collector.store import projects
+
+REFRESH = 3.0  # seconds
+_IMPATIENT = 1.0  # an unknown key may ask again this often, for all senders together
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """What an ingest key stands for. ``secret`` keys every hash of its project."""
+
+    project: ProjectId
+    project_name: str
+    app: str
+    environment: str
+    trusted: bool
+    hosts: tuple[str, ...]
+    secret: bytes = field(repr=False)
+
+    def registers(self, host: str) -> bool:
+        """Whether the project names this host, itself or by a pattern."""
+        return any(matches(pattern, host) for pattern in self.hosts)
+
+
+class Keyring:
+    """Known keys. ``hash_key``: from outside the database; replaces the projects' own secrets."""
+
+    def __init__(self, pool: asyncpg.Pool, hash_key: str | None) -> None:
+        self._pool = pool
+        self._hash_key = hash_key.encode() if hash_key else None
+        self._keys: dict[str, Key] = {}
+        self._asked = float("-inf")
+        self._asking = asyncio.Lock()
+
+    async def refresh(self) -> None:
+        async with self._pool.acquire() as connection:
+            rows = await projects.keys_in_use(connection)
+        self._keys = {
+            row["key"]: Key(
+                project=ProjectId(row["project"]),
+                project_name=row["project_name"],
+                app=row["app"],
+                environment=row["environment"],
+                trusted=row["trusted"],
+                hosts=tuple(row["hosts"]),
+                secret=self._secret(row["project"], row["secret"]),
+            )
+            for row in rows
+        }
+
+    def _secret(self, project: int, own: bytes) -> bytes:
+        if self._hash_key is None:
+            return own
+        return blake2b(str(project).encode(), key=self._hash_key[:64], digest_size=32).digest()
+
+    async def find(self, key: str) -> Key | None:
+        """The key, or None. One that is not known may have been made a moment ago: look once."""
+        found = self._keys.get(key)
+        loop = asyncio.get_running_loop()
+        if found is not None or loop.time() - self._asked < _IMPATIENT:
+            return found
+        async with self._asking:
+            if loop.time() - self._asked >= _IMPATIENT:
+                self._asked = loop.time()
+                await self.refresh()
+        return self._keys.get(key)
+
+    @property
+    def projects(self) -> dict[ProjectId, str]:
+        return {key.project: key.project_name for key in self._keys.values()}

@@ -1,0 +1,69 @@
+"""A violation and its sender to the row that is stored: every hash is made here."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from datetime import datetime
+
+from collector.fingerprint import (
+    IPAddress,
+    chain_id,
+    delivery,
+    estimated_install,
+    install_hash,
+    issuer_path,
+    network_hash,
+    network_of,
+    operator_network_of,
+    pin_set_id,
+    signature_id,
+)
+from collector.intake.keyring import Key
+from collector.model import Violation
+from collector.store.rows import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Where a request came from. The address leaves this room only as a keyed hash."""
+
+    address: IPAddress
+    user_agent: str | None
+
+
+def canonical(address: str) -> IPAddress:
+    """An address, IPv4-mapped IPv6 as IPv4. Raises ValueError."""
+    found = ipaddress.ip_address(address.partition("%")[0])
+    mapped = found.ipv4_mapped if found.version == 6 else None
+    return mapped or found
+
+
+def prepare(
+    violation: Violation, key: Key, sender: Sender, received_at: datetime, day_secret: bytes
+) -> Row:
+    """day_secret: of the UTC day of ``received_at``."""
+    path = issuer_path(violation)
+    install = install_hash(key.secret, violation)
+    served, validated = violation.served_chain, violation.validated_chain
+    return Row(
+        violation=violation,
+        delivery=delivery(key.secret, key.project, violation, sender.address, sender.user_agent),
+        received_at=received_at,
+        project=key.project,
+        project_name=key.project_name,
+        app_key=key.app,
+        environment=key.environment,
+        signature=signature_id(key.project, violation, path),
+        issuer_path=path,
+        pin_set=pin_set_id(violation),
+        served_chain=chain_id(served) if served else None,
+        validated_chain=chain_id(validated) if validated else None,
+        install=install,
+        install_or_estimate=install or estimated_install(key.secret, violation, sender.address),
+        network=network_hash(day_secret, "network", network_of(sender.address)),
+        operator_network=network_hash(day_secret, "operator", operator_network_of(sender.address)),
+        local=sender.address.is_loopback,
+        registered=key.registers(violation.name),
+        open_project=not key.hosts,
+    )

@@ -1,0 +1,125 @@
+"""Metrics: one class, an injected registry, every closed set at zero from the start.
+
+A host is a label only once it is admitted; never a label: app version, pin, chain, install.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from collector import __version__
+from collector.errors import Reason
+from collector.model import PLATFORMS, Dialect, Kind
+
+RESULTS = ("accepted", "duplicate", "ignored", "rejected", "shed")
+TASKS = ("keys", "hosts", "maintain", "fold")
+UNKNOWN = "unknown"  # the project of a key that is not known, the dialect of what was not read
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, which nobody asks for
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class Metrics:
+    """What this process committed; ``sum`` over processes and replicas is right."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry = registry or CollectorRegistry()
+        self.received = Counter(
+            "pinfall_reports_received_total", "Items that came in, before anything was decided.",
+            registry=registry,
+        )  # fmt: skip
+        self.reports = Counter(
+            "pinfall_reports_total", "Items by what became of them, counted after the commit.",
+            ["project", "dialect", "result"], registry=registry,
+        )  # fmt: skip
+        self.rejected = Counter(
+            "pinfall_reports_rejected_total", "Items and requests turned away, by reason.",
+            ["reason"], registry=registry,
+        )  # fmt: skip
+        self.violations = Counter(
+            "pinfall_violations_total", "Violations that count, by what failed.",
+            ["project", "host", "kind"], registry=registry,
+        )  # fmt: skip
+        self.pin_failures = Counter(
+            "pinfall_pin_failures_total", "Violations of kind pin_mismatch.",
+            ["project", "host", "platform", "enforced"], registry=registry,
+        )  # fmt: skip
+        self.ingest = Histogram(
+            "pinfall_ingest_seconds", "From a request's first byte to its answer.",
+            buckets=_SECONDS, registry=registry,
+        )  # fmt: skip
+        self.queue = Gauge(
+            "pinfall_queue_reports", "Rows that wait for a flush.", registry=registry
+        )
+        self.ticks = Counter(
+            "pinfall_background_ticks_total", "Rounds of a background task.",
+            ["task", "result"], registry=registry,
+        )  # fmt: skip
+        self.build = Gauge("pinfall_build_info", "1, labelled.", ["version"], registry=registry)
+        self.build.labels(version=__version__).set(1)
+        # received minus all results: kept as a number, so that one scrape adds up exactly.
+        self._waiting = 0
+        registry.register(_Waiting(self))
+        # A series that never fired must read 0: rate() over an absent one alerts nobody.
+        for reason in Reason:
+            self.rejected.labels(reason=reason)
+        for task in TASKS:
+            for result in ("ok", "error"):
+                self.ticks.labels(task=task, result=result)
+        self.know_project(UNKNOWN)
+        self._hosts: set[tuple[str, str]] = set()
+
+    @property
+    def waiting(self) -> int:
+        return self._waiting
+
+    def receive(self, items: int) -> None:
+        self.received.inc(items)
+        self._waiting += items
+
+    def result(self, project: str, dialect: str, result: str, items: int = 1) -> None:
+        self.reports.labels(project=project, dialect=dialect, result=result).inc(items)
+        self._waiting -= items
+
+    def violation(
+        self, project: str, host: str, kind: Kind, platform: str, enforced: bool | None
+    ) -> None:
+        self.know_host(project, host)
+        self.violations.labels(project=project, host=host, kind=kind).inc()
+        if kind is Kind.PIN_MISMATCH:
+            told = UNKNOWN if enforced is None else str(enforced).lower()
+            self.pin_failures.labels(
+                project=project, host=host, platform=platform, enforced=told
+            ).inc()
+
+    def know_project(self, name: str) -> None:
+        for result in RESULTS:
+            for dialect in (*Dialect, UNKNOWN):
+                self.reports.labels(project=name, dialect=dialect, result=result)
+
+    def know_host(self, project: str, host: str) -> None:
+        """Zeros for what rules ask of an admitted host."""
+        if (project, host) in self._hosts:
+            return
+        self._hosts.add((project, host))
+        self.violations.labels(project=project, host=host, kind=Kind.PIN_MISMATCH)
+        for platform in PLATFORMS:
+            for enforced in ("true", "false"):
+                self.pin_failures.labels(
+                    project=project, host=host, platform=platform, enforced=enforced
+                )
+
+
+class _Waiting(Collector):
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> list[GaugeMetricFamily]:
+        return [
+            GaugeMetricFamily(
+                "pinfall_waiting_reports",
+                "Items that came in and are not decided: received minus all results.",
+                value=self._metrics.waiting,
+            )
+        ]

@@ -1,0 +1,1 @@
+"""SQL: one module a table. Functions take a connection, so the caller owns the transaction."""

@@ -1,0 +1,51 @@
+"""Connections to Postgres, and what its refusals mean."""
+
+from __future__ import annotations
+
+import asyncpg
+
+from collector.errors import StoreError
+
+# What says that Postgres, and not the data, is at fault: try again later.
+STORE_DOWN = (
+    OSError,  # refused, reset, and TimeoutError
+    asyncpg.PostgresError,  # shutting down, too many connections, disk full, read-only, deadlock
+    asyncpg.InterfaceError,  # the connection was lost while in use
+)
+_SQLSTATES = ("22", "23", "54")  # data exception, integrity constraint, program limit
+
+Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
+
+
+def refuses_the_row(error: BaseException) -> str | None:
+    """The SQLSTATE, or what stands for it, if a value is refused by Postgres or its driver."""
+    if isinstance(error, asyncpg.PostgresError):
+        if isinstance(error, asyncpg.CheckViolationError) and error.constraint_name is None:
+            return None  # the day's partition is not there: not the row's fault
+        state = error.sqlstate or ""
+        return state if state[:2] in _SQLSTATES else None
+    # asyncpg's own "invalid input for query argument" is a ValueError, as are Unicode errors.
+    return "22000" if isinstance(error, ValueError | TypeError | OverflowError) else None
+
+
+async def open_pool(url: str, *, size: int = 8) -> asyncpg.Pool:
+    """A pool that opens connections as they are needed. Raises StoreError if none can be opened."""
+    try:
+        return await asyncpg.create_pool(
+            url,
+            min_size=1,
+            max_size=size,
+            command_timeout=30,
+            timeout=10,
+            server_settings={"application_name": "pinfall", "timezone": "UTC"},
+        )
+    except STORE_DOWN as error:
+        raise StoreError(f"Postgres does not answer: {no_password(error, url)}") from None
+    except ValueError as error:
+        raise StoreError(f"PINFALL_DATABASE_URL: {no_password(error, url)}") from None
+
+
+def no_password(error: BaseException, url: str) -> str:
+    """An error's words without the URL, which may hold a password."""
+    words = str(error) or type(error).__name__
+    return words.replace(url, "the URL").splitlines()[0]

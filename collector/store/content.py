@@ -1,0 +1,88 @@
+"""What many violations share, stored once by its content: certificates, chains, pin sets.
+
+Every insert is in key order, and touches a known row once a day at most (``seen_on``), so that
+rows which nothing refers to any more can be told.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+
+from collector.model import Certificate, Chain, Hash
+from collector.reports.certificates import facts
+from collector.store.connect import Connection
+from collector.store.rows import columns, slots
+
+_CERTIFICATES = """
+INSERT INTO certificate AS known
+    (sha256, der, spki_sha256, spki_sha1, subject, issuer, sans, not_before, not_after, is_ca,
+     self_signed, key_type, first_seen, seen_on)
+SELECT sha256, der, spki256, spki1, subject, issuer, sans::jsonb, nb, na, ca, self, kt, $13, $14
+FROM unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::bytea[], $5::text[], $6::text[], $7::text[],
+            $8::timestamptz[], $9::timestamptz[], $10::bool[], $11::bool[], $12::text[])
+    AS new(sha256, der, spki256, spki1, subject, issuer, sans, nb, na, ca, self, kt)
+ORDER BY sha256
+ON CONFLICT (sha256) DO UPDATE SET seen_on = excluded.seen_on WHERE known.seen_on < excluded.seen_on
+"""
+
+
+async def add_certificates(
+    connection: Connection, certificates: Mapping[bytes, Certificate], now: datetime, today: date
+) -> None:
+    if not certificates:
+        return
+    rows = []
+    for sha256, certificate in certificates.items():
+        known = facts(certificate.der)
+        rows.append(
+            (
+                sha256,
+                certificate.der,
+                certificate.spki_sha256,
+                certificate.spki_sha1,
+                known.subject,
+                known.issuer,
+                json.dumps(known.sans),
+                known.not_before,
+                known.not_after,
+                known.is_ca,
+                known.self_signed,
+                known.key,
+            )
+        )
+    await connection.execute(_CERTIFICATES, *columns(rows), now, today)
+
+
+_SHARED = """
+INSERT INTO {table} AS known (id, {column}, first_seen, seen_on)
+SELECT id, content::jsonb, $3, $4 FROM unnest($1::bytea[], $2::text[]) AS new(id, content)
+ORDER BY id
+ON CONFLICT (id) DO UPDATE SET seen_on = excluded.seen_on WHERE known.seen_on < excluded.seen_on
+"""
+_CHAINS = _SHARED.format(table="chain", column="slots")
+_PIN_SETS = _SHARED.format(table="pin_set", column="pins")
+
+
+async def add_chains(
+    connection: Connection, chains: Mapping[bytes, Chain], now: datetime, today: date
+) -> None:
+    if chains:
+        content = [slots(chain) for chain in chains.values()]
+        await connection.execute(_CHAINS, list(chains), content, now, today)
+
+
+async def add_pin_sets(
+    connection: Connection, pin_sets: Mapping[bytes, Sequence[Hash]], now: datetime, today: date
+) -> None:
+    if pin_sets:
+        content = [json.dumps([str(pin) for pin in pins]) for pins in pin_sets.values()]
+        await connection.execute(_PIN_SETS, list(pin_sets), content, now, today)
+
+
+async def forget_before(connection: Connection, day: date) -> None:
+    """What no violation of the retention can refer to. A certificate stays as long as its chains:
+    both are touched together."""
+    for table in ("chain", "certificate", "pin_set"):
+        await connection.execute(f"DELETE FROM {table} WHERE seen_on < $1", day)  # noqa: S608 (a constant)

@@ -1,0 +1,16 @@
+"""Rows that Postgres refused, each alone. What they were is not kept, only that and why."""
+
+from __future__ import annotations
+
+from collector.store.connect import Connection
+from collector.store.rows import Row
+
+_ADD = """
+INSERT INTO quarantine (received_at, project, dialect, delivery, sqlstate) VALUES ($1, $2, $3, $4, $5)
+"""
+
+
+async def add(connection: Connection, row: Row, sqlstate: str) -> None:
+    await connection.execute(
+        _ADD, row.received_at, row.project, row.violation.dialect.value, row.delivery.key, sqlstate
+    )

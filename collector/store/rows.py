@@ -1,0 +1,93 @@
+"""A violation as it is stored: content and keys, ready for SQL. Built by ``intake.prepare``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from collector.fingerprint import Delivery
+from collector.model import Chain, ProjectId, Violation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One violation of one project with every key it is filed under.
+
+    Hashes are keyed and 16 bytes long, of networks 8. ``local``: sent from this machine itself.
+    """
+
+    violation: Violation
+    delivery: Delivery
+    received_at: datetime
+    project: ProjectId
+    project_name: str
+    app_key: str
+    environment: str
+    signature: bytes
+    issuer_path: tuple[bytes, ...]
+    pin_set: bytes
+    served_chain: bytes | None
+    validated_chain: bytes | None
+    install: bytes | None
+    install_or_estimate: bytes
+    network: bytes
+    operator_network: bytes
+    local: bool
+    registered: bool  # the host fits one of the project's patterns
+    open_project: bool  # the project has no patterns: hosts are admitted as they come
+
+    @property
+    def host(self) -> str:
+        return self.violation.name
+
+
+def columns(rows: Iterable[tuple[object, ...]]) -> list[list[object]]:
+    """Rows to columns, for ``unnest``. At least one row."""
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def details(violation: Violation) -> str:
+    """What only people read, as JSON; absent where it says nothing."""
+    v = violation
+    told: dict[str, object] = {
+        "flags": list(v.flags),
+        "extra": dict(v.extra),
+        "app_build": v.app_build,
+        "common_name": v.common_name if v.host else None,
+        "device": v.device,
+        "error_code": v.error_code,
+        "error_message": v.error_message,
+        "error_type": v.error_type,
+        "include_subdomains": v.include_subdomains,
+        "pins_expire": v.pins_expire,
+        "server_ip": v.server_ip,
+        "suspect": v.suspect,
+        "unconfirmed": None if v.confirmed else True,
+    }
+    return json.dumps({name: value for name, value in told.items() if value not in (None, [], {})})
+
+
+def slots(chain: Chain) -> str:
+    """A chain as JSON: certificates by their SHA-256, the rest as it is."""
+    told: list[dict[str, object]] = []
+    for slot in chain:
+        if slot.certificate is not None:
+            told.append({"certificate": slot.certificate.sha256.hex()})
+        elif slot.hash is not None:
+            told.append({"hash": str(slot.hash), "subject": slot.subject})
+        else:
+            told.append({})
+    return json.dumps(told)
+
+
+def chains(rows: Sequence[Row]) -> dict[bytes, Chain]:
+    """Each chain once, by its id."""
+    found: dict[bytes, Chain] = {}
+    for row in rows:
+        if row.validated_chain is not None:
+            found[row.validated_chain] = row.violation.validated_chain
+        if row.served_chain is not None:
+            found[row.served_chain] = row.violation.served_chain
+    return found

@@ -1,0 +1,94 @@
+"""Signatures: one row a fault. Ingest appends deltas; the background folds them in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import asyncpg
+
+from collector.store.connect import Connection
+from collector.store.rows import Row, columns
+
+_ADD = """
+INSERT INTO signature (id, project, host, kind, issuer_path, first_seen, last_seen, violations)
+SELECT id, project, host, kind, path::jsonb, at, at, 0
+FROM unnest($1::bytea[], $2::int[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])
+    AS new(id, project, host, kind, path, at)
+ORDER BY id
+ON CONFLICT (id) DO NOTHING
+"""
+
+
+async def add(connection: Connection, signatures: Mapping[bytes, Row]) -> None:
+    """Make those that are not there yet, each from one violation of it."""
+    if not signatures:
+        return
+    rows = [
+        (
+            id_,
+            row.project,
+            row.host,
+            row.violation.kind.value,
+            json.dumps([digest.hex() for digest in row.issuer_path]),
+            row.received_at,
+        )
+        for id_, row in signatures.items()
+    ]
+    await connection.execute(_ADD, *columns(rows))
+
+
+_DELTA = """
+INSERT INTO signature_delta (signature, last_seen, violations)
+SELECT * FROM unnest($1::bytea[], $2::timestamptz[], $3::int[])
+"""
+
+
+async def append(connection: Connection, deltas: Mapping[bytes, tuple[datetime, int]]) -> None:
+    """deltas: last seen and number of new violations by signature."""
+    if deltas:
+        rows = [(id_, last, count) for id_, (last, count) in deltas.items()]
+        await connection.execute(_DELTA, *columns(rows))
+
+
+# Only what this statement deletes is added, so a delta that commits late is folded later, once.
+_FOLD = """
+WITH taken AS (
+    DELETE FROM signature_delta WHERE id IN (SELECT id FROM signature_delta LIMIT 20000)
+    RETURNING signature, last_seen, violations
+), summed AS (
+    SELECT signature, max(last_seen) AS last_seen, sum(violations) AS violations
+    FROM taken GROUP BY signature ORDER BY signature
+)
+UPDATE signature SET
+    violations = signature.violations + summed.violations,
+    last_seen = greatest(signature.last_seen, summed.last_seen)
+FROM summed WHERE signature.id = summed.signature
+"""
+
+
+async def fold(connection: Connection) -> None:
+    """Add what was appended. One process at a time: another's turn finds nothing to do."""
+    async with connection.transaction():
+        if await connection.fetchval("SELECT pg_try_advisory_xact_lock(hashtext('pinfall.fold'))"):
+            await connection.execute(_FOLD)
+
+
+_NEWEST = """
+SELECT s.id, p.name AS project, s.host, s.kind, s.issuer_path, s.first_seen,
+    greatest(s.last_seen, max(d.last_seen)) AS last_seen,
+    s.violations + coalesce(sum(d.violations), 0)::bigint AS violations
+FROM signature s JOIN project p ON p.id = s.project
+LEFT JOIN signature_delta d ON d.signature = s.id
+GROUP BY s.id, p.name ORDER BY greatest(s.last_seen, max(d.last_seen)) DESC LIMIT $1
+"""
+
+
+async def newest(connection: Connection, limit: int) -> Sequence[asyncpg.Record]:
+    """With what is not folded yet."""
+    return await connection.fetch(_NEWEST, limit)
+
+
+async def forget_before(connection: Connection, at: datetime) -> None:
+    await connection.execute("DELETE FROM signature WHERE last_seen < $1", at)

@@ -1,0 +1,142 @@
+"""Violations, in partitions by day of receipt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
+
+import asyncpg
+
+from collector.fingerprint import Grade
+from collector.store.connect import Connection
+from collector.store.rows import Row, columns, details
+
+_ADD = """
+INSERT INTO violation
+    (received_at, delivery, project, signature, app_key, environment, dialect, kind, host,
+     noted_host, port, enforced, blocked, weak, client_time, client_time_raw, time_trust, app_id,
+     app_version, platform, os_version, sdk, sdk_version, install, occurrences, pin_set,
+     served_chain, validated_chain, test, details)
+SELECT received_at, delivery, project, signature, app_key, environment, dialect, kind, host,
+     noted_host, port, enforced, blocked, weak, client_time, client_time_raw, time_trust, app_id,
+     app_version, platform, os_version, sdk, sdk_version, install, occurrences, pin_set,
+     served_chain, validated_chain, test, details::jsonb
+FROM unnest($1::timestamptz[], $2::bytea[], $3::int[], $4::bytea[], $5::text[], $6::text[],
+     $7::text[], $8::text[], $9::text[], $10::text[], $11::int[], $12::bool[], $13::bool[],
+     $14::bool[], $15::timestamptz[], $16::text[], $17::text[], $18::text[], $19::text[],
+     $20::text[], $21::text[], $22::text[], $23::text[], $24::bytea[], $25::int[], $26::bytea[],
+     $27::bytea[], $28::bytea[], $29::bool[], $30::text[])
+    AS new(received_at, delivery, project, signature, app_key, environment, dialect, kind, host,
+     noted_host, port, enforced, blocked, weak, client_time, client_time_raw, time_trust, app_id,
+     app_version, platform, os_version, sdk, sdk_version, install, occurrences, pin_set,
+     served_chain, validated_chain, test, details)
+"""
+
+
+def _values(row: Row) -> tuple[object, ...]:
+    v = row.violation
+    return (
+        row.received_at,
+        row.delivery.key,
+        row.project,
+        row.signature,
+        row.app_key,
+        row.environment,
+        v.dialect.value,
+        v.kind.value,
+        row.host,
+        v.noted_host,
+        v.port,
+        v.enforced,
+        v.blocked,
+        row.delivery.grade is Grade.WEAK,
+        v.client_time,
+        None if v.client_time_raw is None else str(v.client_time_raw),
+        v.time_trust.value if v.time_trust else None,
+        v.app_id,
+        v.app_version,
+        v.platform,
+        v.os_version,
+        v.sdk,
+        v.sdk_version,
+        row.install,
+        v.occurrences,
+        row.pin_set,
+        row.served_chain,
+        row.validated_chain,
+        v.test,
+        details(v),
+    )
+
+
+async def add(connection: Connection, rows: Sequence[Row]) -> None:
+    if rows:
+        await connection.execute(_ADD, *columns(_values(row) for row in rows))
+
+
+async def make_partition(connection: Connection, day: date) -> None:
+    """The partition of a UTC day, if it is not there. Waits for other makers, not for readers."""
+    name = f"violation_{day:%Y%m%d}"
+    if await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", name):
+        return
+    begin = datetime.combine(day, time(), UTC)
+    end = begin + timedelta(days=1)
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock(hashtext('pinfall.partition'))")
+        # Made apart, then attached: attaching lets inserts and reads go on.
+        await connection.execute(
+            f"CREATE TABLE IF NOT EXISTS {name} (LIKE violation INCLUDING ALL)"
+        )
+        attached = "SELECT count(*) FROM pg_inherits WHERE inhrelid = to_regclass($1)"
+        if not await connection.fetchval(attached, name):
+            await connection.execute(
+                f"ALTER TABLE violation ATTACH PARTITION {name} "
+                f"FOR VALUES FROM ('{begin.isoformat()}') TO ('{end.isoformat()}')"
+            )
+
+
+_PARTITIONS = "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'violation'::regclass"
+
+
+async def forget_before(connection: Connection, day: date) -> list[str]:
+    """Drop whole partitions of earlier days; returns their names."""
+    dropped = []
+    for row in await connection.fetch(_PARTITIONS):
+        name: str = row["name"]
+        if datetime.strptime(name[-8:], "%Y%m%d").replace(tzinfo=UTC).date() < day:
+            async with connection.transaction():
+                await connection.execute("SET LOCAL lock_timeout = '2s'")
+                await connection.execute(f"DROP TABLE {name}")
+            dropped.append(name)
+    return dropped
+
+
+_NEWEST = """
+SELECT v.received_at, p.name AS project, v.host, v.noted_host, v.port, v.kind, v.dialect, v.app_key,
+    v.environment, v.app_id, v.app_version, v.platform, v.os_version, v.sdk, v.sdk_version,
+    v.enforced, v.blocked, v.client_time, v.client_time_raw, v.time_trust, v.weak, v.test,
+    v.install, v.signature, v.details, s.pins, validated.slots AS validated, served.slots AS served
+FROM (SELECT * FROM violation ORDER BY received_at DESC LIMIT $1) v
+JOIN project p ON p.id = v.project
+LEFT JOIN pin_set s ON s.id = v.pin_set
+LEFT JOIN chain validated ON validated.id = v.validated_chain
+LEFT JOIN chain served ON served.id = v.served_chain
+ORDER BY v.received_at DESC
+"""
+
+
+async def newest(connection: Connection, limit: int) -> list[asyncpg.Record]:
+    """With pins and chains; certificates by ``certificates``."""
+    return await connection.fetch(_NEWEST, limit)
+
+
+_CERTIFICATES = """
+SELECT sha256, spki_sha256, subject, issuer, sans, not_before, not_after, self_signed, key_type
+FROM certificate WHERE sha256 = ANY($1)
+"""
+
+
+async def certificates(connection: Connection, ids: Sequence[bytes]) -> dict[str, asyncpg.Record]:
+    """Facts of certificates, by the hex of their SHA-256."""
+    rows = await connection.fetch(_CERTIFICATES, list(ids))
+    return {row["sha256"].hex(): row for row in rows}

@@ -1,0 +1,1 @@
+"""Two listeners: the public one takes reports, the operator one shows them."""

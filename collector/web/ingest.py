@@ -1,0 +1,239 @@
+"""The public listener: reports in, an answer after they are durable, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import structlog
+from aiohttp import web
+
+from collector.errors import Reason, ReportError
+from collector.intake.durable import Outcome
+from collector.intake.keyring import Key, Keyring
+from collector.intake.prepare import Sender, prepare
+from collector.intake.queue import Intake
+from collector.metrics import UNKNOWN, Metrics
+from collector.model import Kind, Violation
+from collector.reports.body import LIMITS, Item, Limits, read_body
+from collector.reports.fields import Hints
+from collector.settings import Network
+from collector.store import secrets
+from collector.store.connect import STORE_DOWN
+from collector.store.ledger import Account
+from collector.web.bodies import Pace, read
+from collector.web.problems import problems, refusal, store_is_down
+from collector.web.source import OneAddress, address_of
+
+log = structlog.get_logger()
+
+_CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "POST, OPTIONS",
+    "Access-Control-Allow-Headers": "content-type",
+    "Access-Control-Max-Age": "86400",
+}
+_NOTES = 20
+_AGENT = 512  # characters of a User-Agent
+
+
+@dataclass(slots=True)
+class Ingest:
+    """Everything a report needs on its way in."""
+
+    keyring: Keyring
+    intake: Intake
+    metrics: Metrics
+    clock: Callable[[], datetime]
+    proxies: tuple[Network, ...] = ()
+    limits: Limits = LIMITS
+    pace: Pace = field(default_factory=Pace)
+    one_address: OneAddress = field(default_factory=OneAddress)
+    _day_secrets: dict[object, bytes] = field(default_factory=dict)
+
+    async def post(self, request: web.Request) -> web.Response:
+        """POST /r/{key}: one report in any dialect, an array, or NDJSON."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            return await self._post(request)
+        finally:
+            self.metrics.ingest.observe(loop.time() - began)
+
+    async def _post(self, request: web.Request) -> web.Response:
+        key: Key | None = None
+        try:
+            key = await self._key(request)
+            body = await read(request, self.limits.body_bytes, self.pace)
+            received_at = self.clock()
+            agent = request.headers.get("User-Agent")
+            hints = Hints(received_at, agent[:_AGENT] if agent else None)
+            items = read_body(body, hints, self.limits)
+        except ReportError as error:
+            self._received(key, 1)
+            self._not_stored(key, "rejected", UNKNOWN, error.reason)
+            return self._close(refusal(error), error)
+        except STORE_DOWN:
+            self._received(None, 1)
+            self._not_stored(None, "shed", UNKNOWN, Reason.NOT_DURABLE)
+            return store_is_down()
+        sender = Sender(address_of(request, self.proxies), hints.user_agent)
+        self._received(key, len(items))
+        self.one_address.saw(sender.address, len(items))
+        return await self._store(items, key, sender, received_at)
+
+    async def _store(
+        self, items: Sequence[Item], key: Key, sender: Sender, received_at: datetime
+    ) -> web.Response:
+        storable = [
+            (index, item)
+            for index, item in enumerate(items)
+            if isinstance(item, Violation) and item.kind is not Kind.OK
+        ]
+        verdicts: list[tuple[str, Reason | str]] = [("accepted", "")] * len(items)
+        for index, item in enumerate(items):
+            if isinstance(item, ReportError):
+                verdicts[index] = ("rejected", item.reason)
+                self._not_stored(key, "rejected", UNKNOWN, item.reason)
+            elif item.kind is Kind.OK:
+                verdicts[index] = ("ignored", "success")  # a connection that worked: no violation
+                self._not_stored(key, "ignored", item.dialect, "success")
+        if storable:
+            try:
+                secret = await self._day_secret(received_at)
+            except STORE_DOWN:
+                for index, item in storable:
+                    verdicts[index] = ("shed", Reason.NOT_DURABLE)
+                    self._not_stored(key, "shed", item.dialect, Reason.NOT_DURABLE)
+            else:
+                rows = [prepare(item, key, sender, received_at, secret) for _, item in storable]
+                outcomes = await self.intake.submit(rows)
+                for (index, _), outcome in zip(storable, outcomes, strict=True):
+                    verdicts[index] = _VERDICTS[outcome]
+        return self._answer(items, verdicts)
+
+    def _answer(
+        self, items: Sequence[Item], verdicts: Sequence[tuple[str, Reason | str]]
+    ) -> web.Response:
+        counts = Counter(result for result, _ in verdicts)
+        notes = [
+            {"index": index, "result": result, "reason": str(reason)}
+            for index, (result, reason) in enumerate(verdicts)
+            if reason
+        ]
+        told: dict[str, object] = {
+            "accepted": counts["accepted"],
+            "duplicates": counts["duplicate"],
+            "ignored": counts["ignored"],
+            "rejected": counts["rejected"],
+            "shed": counts["shed"],
+            "spooled": 0,
+            "notes": notes[:_NOTES],
+        }
+        taken = counts["accepted"] + counts["duplicate"] + counts["ignored"]
+        if taken:
+            return web.json_response(told, dumps=_compact)
+        if counts["shed"]:
+            detail = "Nothing could be made durable now."
+            return refusal(ReportError(Reason.NOT_DURABLE, detail), told)
+        reason = Reason(verdicts[0][1])
+        first = items[0]
+        detail = first.detail if isinstance(first, ReportError) else "Postgres refused this report."
+        response = refusal(ReportError(reason, detail), told)
+        if len(items) > 1:
+            response.set_status(422)
+        return response
+
+    async def _key(self, request: web.Request) -> Key:
+        told = _key_text(request)
+        found = await self.keyring.find(told) if told and len(told) <= 64 else None
+        if found is None:
+            raise ReportError(Reason.UNKNOWN_KEY, "no such ingest key")
+        return found
+
+    async def _day_secret(self, at: datetime) -> bytes:
+        day = at.date()
+        found = self._day_secrets.get(day)
+        if found is None:
+            async with self.intake.pool.acquire() as connection:
+                found = await secrets.of_the_day(connection, day)
+            self._day_secrets.clear()
+            self._day_secrets[day] = found
+        return found
+
+    def _received(self, key: Key | None, items: int) -> None:
+        self.metrics.receive(items)
+        self.intake.count(Account(key.project if key else None, "", "received"), items)
+
+    def _not_stored(self, key: Key | None, result: str, dialect: str, reason: Reason | str) -> None:
+        self.metrics.result(key.project_name if key else UNKNOWN, dialect, result)
+        if isinstance(reason, Reason):
+            self.metrics.rejected.labels(reason=reason).inc()
+        told = "" if dialect == UNKNOWN else dialect
+        self.intake.count(Account(key.project if key else None, told, result, reason))
+
+    def _close(self, response: web.Response, error: ReportError) -> web.Response:
+        """A body that was not read to its end leaves nothing to read the next request from."""
+        if error.reason in (Reason.TOO_SLOW, Reason.TOO_LARGE, Reason.UNKNOWN_KEY):
+            response.force_close()
+        return response
+
+
+_VERDICTS: dict[Outcome, tuple[str, Reason | str]] = {
+    Outcome.ACCEPTED: ("accepted", ""),
+    Outcome.DUPLICATE: ("duplicate", ""),
+    Outcome.UNSTORABLE: ("rejected", Reason.UNSTORABLE),
+    Outcome.NOT_DURABLE: ("shed", Reason.NOT_DURABLE),
+}
+
+
+def _compact(told: object) -> str:
+    return json.dumps(told, separators=(",", ":")) + "\n"  # for whoever reads it in a terminal
+
+
+def _key_text(request: web.Request) -> str | None:
+    """From the path, ``?key=``, a bearer token, or a Basic user name, in this order."""
+    if told := request.match_info.get("key"):
+        return told
+    if told := request.query.get("key"):
+        return told
+    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip()
+    if scheme.lower() == "basic":
+        try:
+            decoded = base64.b64decode(value.strip(), validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            return None
+        return decoded.partition(":")[0]
+    return None
+
+
+async def _preflight(_request: web.Request) -> web.Response:
+    return web.Response(status=204)
+
+
+async def _healthz(_request: web.Request) -> web.Response:
+    return web.Response(text="ok\n")
+
+
+async def _cors(_request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(_CORS)
+    del response.headers["Server"]
+
+
+def public_app(ingest: Ingest) -> web.Application:
+    """The application of the public listener. There is nothing else on it."""
+    app = web.Application(middlewares=[problems])
+    app.on_response_prepare.append(_cors)
+    for path in ("/r", "/r/", "/r/{key}", "/r/{key}/"):
+        app.router.add_post(path, ingest.post)
+        app.router.add_options(path, _preflight)
+    app.router.add_get("/healthz", _healthz)
+    return app

@@ -1,0 +1,115 @@
+"""Who sent a request: the peer, unless the peer is a proxy that the operator trusts."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, deque
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from collector.fingerprint import IPAddress, network_of
+from collector.intake.prepare import canonical
+from collector.settings import Network
+
+_FOR = re.compile(r"(?:^|;)\s*for\s*=\s*(\"[^\"]*\"|[^;\"\s]*)", re.IGNORECASE)
+_MOST_HOPS = 32
+_LOOPBACK = canonical("127.0.0.1")
+
+
+def _entry(text: str) -> IPAddress | None:
+    """An address as proxies write it: with or without a port, brackets, quotes."""
+    text = text.strip().strip('"').strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        return canonical(text)
+    except ValueError:
+        return None
+
+
+def _trusted(address: IPAddress, proxies: Sequence[Network]) -> bool:
+    return any(address.version == n.version and address in n for n in proxies)
+
+
+def _walk(peer: IPAddress, hops: Sequence[str], proxies: Sequence[Network]) -> IPAddress:
+    """From the right: the first that is not a trusted proxy. What cannot be read stops the walk at
+    the proxy that passed it on: further left anybody can have written anything."""
+    address = peer
+    for hop in reversed(hops[-_MOST_HOPS:]):
+        if not _trusted(address, proxies):
+            break
+        found = _entry(hop)
+        if found is None:
+            break
+        address = found
+    return address
+
+
+def client_address(
+    peer: IPAddress,
+    forwarded_for: Sequence[str],
+    forwarded: Sequence[str],
+    proxies: Sequence[Network],
+) -> IPAddress:
+    """The sender's address.
+
+    forwarded_for, forwarded: all lines of X-Forwarded-For and Forwarded, in order. A proxy writes
+    one of them and may pass the other on as the client wrote it: where they disagree, neither is
+    believed, and the sender is the proxy.
+    """
+    if not proxies or not _trusted(peer, proxies):
+        return peer
+    told = []
+    if forwarded_for:
+        told.append(_walk(peer, ",".join(forwarded_for).split(","), proxies))
+    if forwarded:
+        hops = [(m[1] if (m := _FOR.search(hop)) else "") for hop in ",".join(forwarded).split(",")]
+        told.append(_walk(peer, hops, proxies))
+    if not told or any(address != told[0] for address in told):
+        return peer
+    return told[0]
+
+
+def address_of(request: web.Request, proxies: Sequence[Network]) -> IPAddress:
+    transport = request.transport
+    name = transport.get_extra_info("peername") if transport else None
+    peer = canonical(name[0]) if isinstance(name, tuple) else _LOOPBACK
+    headers = request.headers
+    if not proxies:
+        return peer
+    return client_address(
+        peer, headers.getall("X-Forwarded-For", []), headers.getall("Forwarded", []), proxies
+    )
+
+
+class OneAddress:
+    """Notices that all reports come from one network: a proxy that nobody declared."""
+
+    WINDOW = 1000
+    SHARE = 0.95
+    WARNING = "all reports come from one address: set PINFALL_TRUSTED_PROXIES"
+
+    def __init__(self) -> None:
+        self._recent: deque[bytes] = deque()
+        self._counts: Counter[bytes] = Counter()
+
+    def saw(self, address: IPAddress, items: int = 1) -> None:
+        network = network_of(address)
+        for _ in range(min(items, self.WINDOW)):
+            self._recent.append(network)
+            self._counts[network] += 1
+            if len(self._recent) > self.WINDOW:
+                gone = self._recent.popleft()
+                self._counts[gone] -= 1
+                if not self._counts[gone]:
+                    del self._counts[gone]
+
+    @property
+    def warning(self) -> str | None:
+        if len(self._recent) < self.WINDOW:
+            return None
+        most = max(self._counts.values())
+        return self.WARNING if most >= self.SHARE * self.WINDOW else None
