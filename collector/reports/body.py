@@ -145,7 +145,7 @@ def _read(raw: bytes, hints: Hints, limits: Limits) -> Item:
     if len(raw) > limits.item_bytes:
         return _too_large("item", limits.item_bytes)
     try:
-        if raw[:1] not in b'{["':
+        if raw[:1] not in b'{["' and not (len(raw) < 64 and _is_json(raw)):
             return read_text_item(raw.decode("utf-8", "replace"), hints)
         return _read_value(_decode(raw, limits), hints, limits)
     except ReportError as error:

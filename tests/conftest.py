@@ -1,0 +1,112 @@
+"""Fixtures: a real PostgreSQL a session, a fresh copy of the schema a test, a running collector."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
+from pathlib import Path
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, settings
+
+from collector.embedded.directory import opened
+from collector.embedded.server import Server
+from collector.store.migrate import migrate
+from tests.make import NOON
+
+settings.register_profile(
+    "pinfall",
+    deadline=None,  # speed is measured in bench/
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("pinfall")
+
+FAST = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "200",
+}
+TEMPLATE = "pinfall_template"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # A tool that is missing: reason, with the apt line. See tests/tools.py.
+    config.addinivalue_line(
+        "markers", "tool(name): needs a program that is not part of the project"
+    )
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("PINFALL_") and not name.startswith(
+            ("PINFALL_TEST_", "PINFALL_CHECKOUT")
+        ):
+            monkeypatch.delenv(name)
+
+
+def started(directory: Path, binaries: str | None = None) -> Iterator[Server]:
+    """A migrated template in a server that forgets on a power cut, and is fast."""
+    with opened(directory, binaries) as data:
+        server = Server(data, FAST)
+        try:
+            server.start()
+            asyncio.run(_run(server.url("postgres"), f"CREATE DATABASE {TEMPLATE}"))
+            migrate(server.url(TEMPLATE))
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    yield from started(tmp_path_factory.mktemp("pg"))
+
+
+async def _run(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+async def database_url(server: Server) -> AsyncIterator[str]:
+    """A fresh copy of the migrated schema, for one test."""
+    name = f"test_{uuid.uuid4().hex}"
+    await _run(server.url("postgres"), f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    yield server.url(name)
+    await _run(server.url("postgres"), f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
+    async with asyncpg.create_pool(database_url, min_size=0, max_size=8) as opened_pool:
+        yield opened_pool
+
+
+@pytest.fixture
+async def connection(pool: asyncpg.Pool) -> AsyncIterator[asyncpg.pool.PoolConnectionProxy]:
+    async with pool.acquire() as acquired:
+        yield acquired
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self, now: datetime = NOON) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()

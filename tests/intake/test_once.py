@@ -1,0 +1,108 @@
+"""Each report counts once: over midnight, after days, from two processes at once, in any batch."""
+
+import asyncio
+from datetime import datetime, timedelta
+
+import asyncpg
+import pytest
+
+from collector.intake.durable import Outcome
+from collector.intake.queue import Intake
+from tests.conftest import Clock
+from tests.intake.running import flushing, project
+from tests.make import NOON, neutral, okhttp_text, row, trustkit_ios
+
+MIDNIGHT = NOON.replace(hour=0) + timedelta(days=1)
+A, D = Outcome.ACCEPTED, Outcome.DUPLICATE
+
+
+async def _post(
+    intake: Intake, clock: Clock, report: object, at: datetime, **sender: object
+) -> Outcome:
+    clock.now = at
+    key = sender.pop("key")
+    (outcome,) = await intake.submit([row(report, received_at=at, key=key, **sender)])  # type: ignore[arg-type]
+    return outcome
+
+
+@pytest.mark.parametrize(
+    ("report", "first", "then", "outcome"),
+    [
+        pytest.param(
+            "strong",
+            MIDNIGHT - timedelta(seconds=1),
+            timedelta(seconds=2),
+            D,
+            id="strong, over midnight",
+        ),
+        pytest.param("strong", NOON, timedelta(days=7, hours=23), D, id="strong, after 7 d 23 h"),
+        pytest.param(
+            "weak",
+            MIDNIGHT - timedelta(seconds=1),
+            timedelta(seconds=2),
+            D,
+            id="weak, over midnight",
+        ),
+        pytest.param("weak", NOON, timedelta(minutes=9, seconds=59), D, id="weak, within 10 min"),
+        pytest.param("weak", NOON, timedelta(minutes=10, seconds=1), A, id="weak, after 10 min"),
+    ],
+)
+async def test_again(
+    pool: asyncpg.Pool,
+    clock: Clock,
+    report: str,
+    first: datetime,
+    then: timedelta,
+    outcome: Outcome,
+) -> None:
+    sent = trustkit_ios() if report == "strong" else okhttp_text()
+    key = await project(pool)
+    async with flushing(pool, clock) as intake:
+        assert await _post(intake, clock, sent, first, key=key) is A
+        assert await _post(intake, clock, sent, first + then, key=key) is outcome
+
+
+async def test_the_window_of_a_weak_report_starts_at_the_first(
+    pool: asyncpg.Pool, clock: Clock
+) -> None:
+    key = await project(pool)
+    async with flushing(pool, clock) as intake:
+        outcomes = [
+            await _post(intake, clock, okhttp_text(), NOON + timedelta(minutes=m), key=key)
+            for m in (0, 6, 9, 11, 20, 22)
+        ]
+    assert outcomes == [A, D, D, A, D, A]
+
+
+async def test_two_processes_at_once(pool: asyncpg.Pool, clock: Clock) -> None:
+    key = await project(pool)
+    async with flushing(pool, clock) as one, flushing(pool, clock) as other:
+        for number in range(20):
+            sent = row(trustkit_ios(app_version=str(number)), key=key)
+            answers = await asyncio.gather(one.submit([sent]), other.submit([sent]))
+            assert sorted(answer[0] for answer in answers) == [A, D]
+    assert await pool.fetchval("SELECT count(*) FROM violation") == 20
+    assert await pool.fetchval("SELECT count(*) FROM sighting") == 20
+
+
+async def test_a_repeat_within_one_batch(pool: asyncpg.Pool, clock: Clock) -> None:
+    key = await project(pool)
+    sent = row(okhttp_text(), key=key)
+    async with flushing(pool, clock) as intake:
+        assert await intake.submit([sent, sent, sent]) == [A, D, D]
+    assert await pool.fetchval("SELECT count(*) FROM violation") == 1
+
+
+async def test_one_text_from_200_addresses_is_200(pool: asyncpg.Pool, clock: Clock) -> None:
+    key = await project(pool)
+    rows = [row(okhttp_text(), address=f"198.51.{i // 100}.{i % 100}", key=key) for i in range(200)]
+    async with flushing(pool, clock) as intake:
+        answers = await asyncio.gather(*(intake.submit([r]) for r in rows))
+    assert [answer[0] for answer in answers] == [A] * 200
+
+
+async def test_projects_do_not_share_identity(pool: asyncpg.Pool, clock: Clock) -> None:
+    keys = [await project(pool, name) for name in ("a", "b")]
+    async with flushing(pool, clock) as intake:
+        for key in keys:
+            assert await _post(intake, clock, neutral(event_id="1"), NOON, key=key) is A

@@ -1,0 +1,248 @@
+"""Certificates, reports and rows for tests: all made here, none copied from anywhere."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from hashlib import sha256
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+from cryptography.x509.oid import NameOID
+
+from collector.fingerprint import IPAddress
+from collector.intake.keyring import Key
+from collector.intake.prepare import Sender, canonical, prepare
+from collector.model import ProjectId, Violation
+from collector.reports.body import read_body
+from collector.reports.fields import Hints
+from collector.store.rows import Row
+
+NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+INSTALL = "7c1b6f0e-6b5d-4a51-9e0c-0b2a3c0f9d11"
+PIN_A = base64.b64encode(sha256(b"pin a").digest()).decode()
+PIN_B = base64.b64encode(sha256(b"pin b").digest()).decode()
+
+
+@dataclass(frozen=True)
+class Issued:
+    certificate: x509.Certificate
+    key: ec.EllipticCurvePrivateKey
+
+    @property
+    def der(self) -> bytes:
+        return self.certificate.public_bytes(Encoding.DER)
+
+    @property
+    def pem(self) -> str:
+        return self.certificate.public_bytes(Encoding.PEM).decode()
+
+    @property
+    def key_pem(self) -> bytes:
+        return self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+    @property
+    def pin(self) -> str:
+        """SPKI SHA-256 in base64, by the library's own encoding: another way than the product's."""
+        spki = self.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return base64.b64encode(sha256(spki).digest()).decode()
+
+
+def name(common: str | None, organisation: str | None = "Pinfall Test") -> x509.Name:
+    parts = [x509.NameAttribute(NameOID.COMMON_NAME, common)] if common else []
+    if organisation and common:
+        parts.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation))
+    return x509.Name(parts)
+
+
+def issue(
+    common: str | None,
+    by: Issued | None = None,
+    *,
+    ca: bool = False,
+    sans: tuple[str, ...] = (),
+    days: int = 90,
+    start: datetime = NOON - timedelta(days=1),
+) -> Issued:
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name(common))
+        .issuer_name(by.certificate.subject if by else name(common))
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(start + timedelta(days=days))
+        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+    )
+    if sans:
+        names = [x509.DNSName(san) for san in sans]
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    return Issued(builder.sign(by.key if by else key, hashes.SHA256()), key)
+
+
+@cache
+def authority() -> tuple[Issued, Issued]:
+    """(root, intermediate)"""
+    root = issue("Pinfall Test Root", ca=True, days=3650)
+    return root, issue("Pinfall Test Intermediate", root, ca=True, days=1800)
+
+
+@cache
+def chain(host: str = "api.example.com") -> tuple[Issued, Issued, Issued]:
+    """(leaf, intermediate, root), as a client that builds the whole path has it."""
+    root, intermediate = authority()
+    return issue(host, intermediate, sans=(host,)), intermediate, root
+
+
+def wrapped(der: bytes, columns: int, newline: str, *, end: str = "") -> str:
+    """PEM as some client wraps it."""
+    text = base64.b64encode(der).decode()
+    lines = newline.join(text[i : i + columns] for i in range(0, len(text), columns))
+    return f"-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----{end}"
+
+
+def ios_pem(der: bytes) -> str:
+    """64 columns, CRLF between lines, no newline at the end."""
+    return wrapped(der, 64, "\r\n")
+
+
+def android_pem(der: bytes) -> str:
+    """76 columns, LF, a newline at the end."""
+    return wrapped(der, 76, "\n", end="\n")
+
+
+def trustkit_ios(**changes: Any) -> dict[str, Any]:
+    leaf, intermediate, root = chain()
+    report = {
+        "app-bundle-id": "com.example.wallet",
+        "app-version": "8.24.1",
+        "app-platform": "IOS",
+        "app-platform-version": "18.1.0",
+        "app-vendor-id": INSTALL.upper(),
+        "trustkit-version": "3.0.0",
+        "date-time": "2026-11-20T11:59:30Z",
+        "hostname": "api.example.com",
+        "port": 0,
+        "noted-hostname": "example.com",
+        "include-subdomains": True,
+        "enforce-pinning": True,
+        "validated-certificate-chain": [ios_pem(c.der) for c in (leaf, intermediate, root)],
+        "known-pins": [f'pin-sha256="{PIN_A}"', f'pin-sha256="{PIN_B}"'],
+        "validation-result": 1,
+        "known-pins-expiration-date": None,
+    }
+    return _changed(report, changes)
+
+
+def trustkit_android(**changes: Any) -> dict[str, Any]:
+    leaf, intermediate, _ = chain()
+    pems = [android_pem(c.der) for c in (leaf, intermediate)]
+    report = {
+        "app-bundle-id": "com.example.wallet",
+        "app-version": "8.24.1",
+        "app-vendor-id": "3d8f0a52-0f2e-4d1c-a2c8-2f5a1b0d9e77",
+        "app-platform": "ANDROID",
+        "trustkit-version": "1.1.5",
+        "hostname": "api.example.com",
+        "port": 0,
+        "noted-hostname": "example.com",
+        "include-subdomains": True,
+        "enforce-pinning": True,
+        "validation-result": 1,
+        "date-time": "2026-11-20T17:29:59Z",  # Asia/Kolkata, labelled Z
+        "validated-certificate-chain": pems,
+        "served-certificate-chain": pems,
+        "known-pins": [f'pin-sha256="{PIN_A}"', f'pin-sha256="{PIN_B}"'],
+    }
+    return _changed(report, changes)
+
+
+def neutral(**changes: Any) -> dict[str, Any]:
+    report = {
+        "schema": "pin-report/1",
+        "host": "api.example.com",
+        "outcome": "pin_mismatch",
+        "enforced": True,
+        "pins": {"kind": "spki-sha256", "expected": [PIN_A], "served": [chain()[0].pin]},
+        "app": {"id": "com.example.wallet", "version": "8.24.1"},
+    }
+    return _changed(report, changes, dashes=False)
+
+
+def _changed(
+    report: dict[str, Any], changes: dict[str, Any], *, dashes: bool = True
+) -> dict[str, Any]:
+    """`...` takes a key out; TrustKit's dashes are written as underscores."""
+    for key, value in changes.items():
+        name = key.replace("_", "-") if dashes else key
+        if value is ...:
+            report.pop(name, None)
+        else:
+            report[name] = value
+    return report
+
+
+def okhttp_text(host: str = "api.example.com", pins: tuple[str, ...] = (PIN_A,)) -> str:
+    """As OkHttp 3.2 to 5.x writes it: the trust anchor is in the list."""
+    leaf, intermediate, root = chain()
+    lines = ["Certificate pinning failure!", "  Peer certificate chain:"]
+    for issued in (leaf, intermediate, root):
+        subject = issued.certificate.subject.rfc4514_string()
+        lines.append(f"    sha256/{issued.pin}: {subject}")
+    lines.append(f"  Pinned certificates for {host}:")
+    lines += [f"    sha256/{pin}" for pin in pins]
+    return "\n".join(lines)
+
+
+def body(report: object) -> bytes:
+    return json.dumps(report).encode()
+
+
+def read(
+    report: object, *, received_at: datetime | None = NOON, agent: str | None = None
+) -> Violation:
+    """The one violation of a report (bytes, text or JSON). Fails if it is refused."""
+    if isinstance(report, bytes):
+        raw = report
+    else:
+        raw = report.encode() if isinstance(report, str) else body(report)
+    (item,) = read_body(raw, Hints(received_at, agent))
+    assert isinstance(item, Violation), item
+    return item
+
+
+KEY = Key(
+    project=ProjectId(1),
+    project_name="default",
+    app="wallet",
+    environment="production",
+    trusted=False,
+    hosts=(),
+    secret=b"k" * 32,
+)
+
+
+def row(
+    report: object,
+    *,
+    received_at: datetime = NOON,
+    address: str | IPAddress = "198.51.100.7",
+    agent: str | None = None,
+    key: Key = KEY,
+) -> Row:
+    sender = Sender(canonical(str(address)), agent)
+    return prepare(
+        read(report, received_at=received_at, agent=agent), key, sender, received_at, b"d" * 32
+    )

@@ -1,0 +1,72 @@
+"""`./pinfall test`: lint, types, import rules, tests. Says which failed; changes nothing outside.
+
+    ./pinfall test                  all of it
+    ./pinfall test tests/reports    only these tests (any pytest argument)
+
+PINFALL_TEST_INSTALL=1 installs with apt what optional tests need, and a test that still lacks its
+program fails instead of being skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.tools import APT, _find
+
+ROOT = Path(__file__).resolve().parent.parent
+PYTHON = sys.executable
+LINT = f"{Path(PYTHON).parent}/lint-imports"
+STEPS = (
+    ("lint", [PYTHON, "-m", "ruff", "check", "--no-cache", "."]),
+    ("format", [PYTHON, "-m", "ruff", "format", "--no-cache", "--check", "--diff", "."]),
+    ("types", [PYTHON, "-m", "mypy"]),
+    (
+        "imports",
+        [PYTHON, "-c", "from importlinter.cli import lint_imports_command as c; c()", "--no-logo"],
+    ),
+)
+TESTS = [PYTHON, "-m", "pytest"]
+
+
+def install() -> None:
+    missing = [
+        packages for name, packages in APT.items() if _find(name) is None and name != "chromium"
+    ]
+    if not missing:
+        return
+    packages = " ".join(missing).split()
+    print(f"== apt-get install {' '.join(packages)}", flush=True)
+    quiet = {
+        "stdout": subprocess.DEVNULL,
+        "env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+    }
+    subprocess.run(["apt-get", "update", "-qq"], check=False, **quiet)  # type: ignore[call-overload]
+    subprocess.run(["apt-get", "install", "-y", "-qq", *packages], check=True, **quiet)  # type: ignore[call-overload]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Exit 0 if all passed, 1 if something failed."""
+    if arguments[:1] in (["-h"], ["--help"]):
+        print(__doc__)
+        return 0
+    if os.environ.get("PINFALL_TEST_INSTALL") == "1":
+        install()
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    steps = [("tests", [*TESTS, *arguments])] if arguments else [*STEPS, ("tests", TESTS)]
+    failed = []
+    for name, command in steps:
+        began = time.monotonic()
+        print(f"== {name}", flush=True)
+        if subprocess.run(command, cwd=ROOT, env=env, check=False).returncode:
+            failed.append(name)
+        print(
+            f"== {name}: {'failed' if name in failed else 'ok'}, {time.monotonic() - began:.0f} s",
+            flush=True,
+        )
+    print("== failed: " + ", ".join(failed) if failed else "== all passed", flush=True)
+    return 1 if failed else 0

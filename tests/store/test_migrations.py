@@ -1,0 +1,75 @@
+import asyncio
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from collector.embedded.server import Server
+from collector.errors import StoreError
+from collector.store.migrate import head, migrate, revision
+
+_SHAPE = """
+SELECT table_name, column_name, data_type, is_nullable FROM information_schema.columns
+WHERE table_schema = 'public' AND table_name <> 'alembic_version' ORDER BY 1, 2
+"""
+
+
+def _empty(server: Server) -> str:
+    name = f"empty_{uuid.uuid4().hex}"
+
+    async def make() -> None:
+        connection = await asyncpg.connect(server.url("postgres"))
+        await connection.execute(f"CREATE DATABASE {name}")
+        await connection.close()
+
+    asyncio.run(make())
+    return server.url(name)
+
+
+def _query(url: str, sql: str) -> list[tuple[object, ...]]:
+    async def ask() -> list[tuple[object, ...]]:
+        connection = await asyncpg.connect(url)
+        try:
+            return [tuple(row) for row in await connection.fetch(sql)]
+        finally:
+            await connection.close()
+
+    return asyncio.run(ask())
+
+
+def test_up_down_and_up_again_is_the_same(server: Server) -> None:
+    url = _empty(server)
+    assert migrate(url) == (None, head())
+    first = _query(url, _SHAPE)
+    assert migrate(url, "base") == (head(), "base")
+    assert _query(url, _SHAPE) == []
+    assert migrate(url) == (None, head())
+    assert _query(url, _SHAPE) == first
+    assert migrate(url) == (head(), head())
+
+
+def test_many_may_race(server: Server) -> None:
+    url = _empty(server)
+    code = f"from collector.store.migrate import migrate; migrate({url!r})"
+    root = Path(__file__).parents[2]
+    racers = [subprocess.Popen([sys.executable, "-c", code], cwd=root) for _ in range(3)]
+    assert [racer.wait(60) for racer in racers] == [0, 0, 0]
+    assert asyncio.run(revision(url)) == head()
+
+
+def test_a_database_of_the_future_is_refused(server: Server) -> None:
+    url = _empty(server)
+    migrate(url)
+    _query(url, "UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(StoreError, match="9999"):
+        migrate(url)
+
+
+def test_a_server_that_is_not_there_is_one_line() -> None:
+    with pytest.raises(StoreError, match="does not answer") as caught:
+        migrate("postgresql://u:hunter2@127.0.0.1:1/x")
+    assert "hunter2" not in str(caught.value)
+    assert "\n" not in str(caught.value)
