@@ -13,6 +13,7 @@ import structlog
 from collector.metrics import Metrics
 
 log = structlog.get_logger()
+died: list[str] = []  # tasks that ended by themselves: the process then exits with 1
 
 
 async def every(
@@ -51,6 +52,7 @@ async def running(name: str, coroutine: Coroutine[None, None, None]) -> AsyncIte
 
     def ended(task: asyncio.Task[None]) -> None:
         if not task.cancelled():
+            died.append(name)
             log.critical("background.died", task=name, exc_info=task.exception())
             signal.raise_signal(signal.SIGTERM)
 

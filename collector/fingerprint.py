@@ -93,16 +93,20 @@ def delivery(
     v = violation
     install = real_install(v)
     if v.event_id:
-        # An event id counts only within (project, install): nobody uses up another's.
-        parts = (b"event", project, v.app_id or "", v.platform or "", install or "", v.event_id)
-        return Delivery(_hash(secret, *parts), Grade.STRONG)
+        # An event id counts only within (project, install): nobody uses up another's. Without an
+        # install, ids that clients share (a counter) do not swallow each other's reports.
+        who: tuple[object, ...] = (install,)
+        if not install:
+            who = (_name(v), v.kind.value, pin_set_id(v), chain_id(v.main_chain))
+        app = (project, v.app_id or "", v.platform or "")
+        return Delivery(_hash(secret, b"event", *app, v.event_id, *who), Grade.STRONG)
     content = (
         project,
         v.app_id or "",
         v.platform or "",
         _family(v.dialect),
         install or "",
-        v.name,
+        _name(v),
         v.noted_host or "",
         v.kind.value,
         v.enforced,
@@ -114,6 +118,11 @@ def delivery(
     if install and v.client_time_raw not in (None, ""):
         return Delivery(_hash(secret, b"strong", *content), Grade.STRONG)
     return Delivery(_hash(secret, b"weak", *content, address.packed, user_agent or ""), Grade.WEAK)
+
+
+def _name(violation: Violation) -> str:
+    """The host, or the common name that stands in for it: never the same as a host of that name."""
+    return violation.host if violation.host else f"cn:{violation.common_name or ''}"
 
 
 def _family(dialect: Dialect) -> str:
@@ -149,7 +158,7 @@ def issuer_path(violation: Violation) -> tuple[bytes, ...]:
 
 def signature_id(project: ProjectId, violation: Violation, path: tuple[bytes, ...]) -> bytes:
     """What groups violations of one fault: (project, host, kind, issuer path). 16 bytes, form v1."""
-    return _hash(b"v1", project, violation.name, violation.kind.value, *path)
+    return _hash(b"v1", project, _name(violation), violation.kind.value, *path)
 
 
 def network_of(address: IPAddress) -> bytes:

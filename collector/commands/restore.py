@@ -30,6 +30,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_data(parser)
 
 
+def _failure(code: int, said: str) -> str:
+    """What went wrong, in one line; "" if nothing did."""
+    if not code:
+        return ""
+    errors = [line for line in said.splitlines() if "error:" in line or "ERROR:" in line]
+    serious = [line for line in errors if not _HARMLESS.search(line)]
+    if errors and not serious:
+        return ""
+    return (serious or said.strip().splitlines() or [f"exit {code}"])[0]
+
+
 def run(told: argparse.Namespace) -> int:
     source: Path = told.file
     if not source.is_file():
@@ -40,22 +51,20 @@ def run(told: argparse.Namespace) -> int:
     data = data_directory(told)
     if not settings.database_url and running.find(data):
         raise PinfallError(f"{data} is in use; stop 'pinfall up' first, or use another --data")
-    with database(settings, data, fresh=True) as (url, binaries):
+    with database(settings, data, fresh=True) as (url, programs):
         if not asyncio.run(is_empty(url)):
             raise PinfallError(
                 "the database is not empty; restore into a new one, or another --data"
             )
-        options = ["--no-owner", "--no-privileges", "--dbname", "", str(source.absolute())]
-        done = program(binaries, "pg_restore", options, url)
-        errors = [
-            line
-            for line in done.stderr.splitlines()
-            if "error: could not" in line or "ERROR:" in line
-        ]
-        serious = [line for line in errors if not _HARMLESS.search(line)]
-        if done.returncode and (serious or not errors):
-            words = serious or done.stderr.strip().splitlines() or [f"exit {done.returncode}"]
-            raise PinfallError(f"pg_restore of PostgreSQL {binaries.major}: {words[0]}")
+        why = ""
+        for binaries in programs:
+            options = ["--no-owner", "--no-privileges", "--dbname", "", str(source.absolute())]
+            done = program(binaries, "pg_restore", options, url)
+            why = _failure(done.returncode, done.stderr)
+            if "unsupported version" not in why:  # made by a newer pg_dump: a newer one reads it
+                break
+        if why:
+            raise PinfallError(f"pg_restore of PostgreSQL {binaries.major}: {why}")
         _, after = migrate(url)
     print(f"restored; schema {after}")
     return 0

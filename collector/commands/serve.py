@@ -16,7 +16,7 @@ from contextlib import AbstractAsyncContextManager
 import structlog
 
 from collector.app import Collector, collecting
-from collector.background import running
+from collector.background import died, running
 from collector.errors import PinfallError
 from collector.logs import set_up_logs
 from collector.settings import Settings, load_settings
@@ -92,4 +92,4 @@ def serving(
         log.debug("loop.standard")
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         runner.run(until_told())
-    return 0
+    return 1 if died else 0

@@ -17,7 +17,7 @@ import pwd
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -61,15 +61,18 @@ def _user(uid: int) -> str:
 
 def namespaces_allowed() -> bool:
     """Whether root may make a user namespace here (containers often may not)."""
-    if sys.platform != "linux":
-        return False
+    return sys.platform == "linux" and _as(f"namespace:{_unprivileged().pw_uid}", lambda: True)
+
+
+def _as(identity: str, ask: Callable[[], bool]) -> bool:
+    """What somebody else would be answered; False if nobody can become them."""
     pid = os.fork()
     if pid == 0:
         try:
-            child.become(f"namespace:{_unprivileged().pw_uid}")
+            child.become(identity)
+            os._exit(0 if ask() else 1)
         except BaseException:  # noqa: BLE001 (a forked child must end here, whatever it was)
             os._exit(1)
-        os._exit(0)
     return os.waitpid(pid, 0)[1] == 0
 
 
@@ -216,6 +219,11 @@ def opened(
             identity = choose_identity(_owner(path))
         except StoreError as error:
             raise StoreError(f"{path}: {str(error).replace('DIR', str(path))}") from None
+        if identity.kind != "self" and not _may_write(path, identity):
+            raise StoreError(
+                f"{path}: {identity.describe()} cannot write there: a directory above it is "
+                "somebody else's and closed; use another --data"
+            )
         yield DataDirectory(path, identity, _reachable(binaries, path, identity))
 
 
@@ -233,18 +241,18 @@ def _hold(lock: IO[str], path: Path) -> None:
     lock.flush()
 
 
+def _may_write(path: Path, identity: Identity) -> bool:
+    """Whether the data directory can be used; one that is to be given away has to be reachable."""
+    wanted = os.X_OK if identity.kind == "uid" else os.W_OK | os.X_OK
+    place = path.parent if identity.kind == "uid" else path
+    return _as(identity.told, lambda: os.access(place, wanted))
+
+
 def _reachable(binaries: Binaries, path: Path, identity: Identity) -> Binaries:
     """The programs where a dropped uid can reach them: copied, if the venv is under /root."""
     if identity.kind != "uid":
         return binaries
-    probe = os.fork()
-    if probe == 0:
-        try:
-            child.become(identity.told)
-            os._exit(0 if os.access(binaries.program("postgres"), os.X_OK) else 1)
-        except BaseException:  # noqa: BLE001 (a forked child must end here)
-            os._exit(1)
-    if os.waitpid(probe, 0)[1] == 0:
+    if _as(identity.told, lambda: os.access(binaries.program("postgres"), os.X_OK)):
         return binaries
     place = Path(tempfile.gettempdir()) if not _traversable(path) else path
     copy = place / f"pinfall-postgresql-{binaries.major}-{identity.owner}"

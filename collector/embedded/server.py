@@ -27,6 +27,7 @@ DATABASE = "pinfall"
 _CHILD = Path(child.__file__)
 _LINUX = os.uname().sysname == "Linux"
 _READY = 120.0  # seconds: recovery after a crash under load takes its time
+_TELLING = ("FATAL", "PANIC", "HINT", "unrecognized", "invalid", "could not")
 _STOP = 60.0  # seconds until a stop becomes a kill
 
 
@@ -220,7 +221,7 @@ class Server:
         with contextlib.suppress(FileNotFoundError), self.directory.log.open("rb") as log:
             log.seek(since)
             lines = log.read().decode("utf-8", "replace").splitlines()
-            fatal = [line for line in lines if "FATAL" in line or "PANIC" in line or "HINT" in line]
-            if fatal or lines:
-                return " ".join(fatal[:2]) if fatal else lines[-1]
+            told = [line for line in lines if any(sign in line for sign in _TELLING)]
+            if told or lines:
+                return " ".join(told[:2]) if told else lines[-1]
         return f"no word from it (exit {code}); see {self.directory.log}"

@@ -65,6 +65,10 @@ class Batch:
                 # What was believed to be there may have gone with another server.
                 known.touched.clear()
                 known.partitions.clear()
+            except Exception:
+                # A fault of our own: nothing of this batch is called durable, and the next goes on.
+                log.exception("flush.crashed")
+                return False
             if attempt + 1 < _TRIES:
                 await asyncio.sleep(_PAUSE * 2**attempt)
         return False

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from collector.reports.texts import clean
+
 _DALVIK = re.compile(
     r"Dalvik/[\d.]{1,12} \(Linux; U; Android ([\w.]{1,16})(?:; ([^;)]{1,80}?))?(?: Build/[^)]{0,80})?\)"
 )
@@ -11,5 +13,5 @@ _DALVIK = re.compile(
 
 def android(user_agent: str | None) -> tuple[str | None, str | None]:
     """(OS version, device model) of Android's own HTTP stack; (None, None) for any other."""
-    match = _DALVIK.match(user_agent[:300]) if user_agent else None
+    match = _DALVIK.match(clean(user_agent[:300])) if user_agent else None
     return (match[1], match[2]) if match else (None, None)

@@ -6,18 +6,28 @@ What is repaired or cannot be read leaves a flag: ``coerced:port``, ``unreadable
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 
 from collector.errors import Reason, ReportError
 from collector.model import TimeTrust
 from collector.reports.hosts import read_host
+from collector.reports.personal import without_personal
+from collector.reports.texts import clean
 from collector.reports.times import client_time
 
 _TRUE = frozenset({"true", "1", "yes"})
 _FALSE = frozenset({"false", "0", "no"})
+_INTEGER = re.compile(r"\s{0,4}-?[0-9]{1,15}\s{0,4}")
+_ID = 128  # characters; a longer id is told by its hash, so that two of them stay two
 _NAME = 256  # characters kept of a name or a version
+
+
+_BIG = 1e20  # no port, count or time is as large
+_UNSAFE_TIME = re.compile(r"[@/\\<>&\"]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,28 +41,13 @@ class Hints:
     user_agent: str | None = None
 
 
-def clean(text: str) -> str:
-    """The text with NUL and lone surrogates as U+FFFD: Postgres stores neither."""
-    if text.isascii():
-        return text.replace("\x00", "\ufffd") if "\x00" in text else text
-    return (
-        text.replace("\x00", "\ufffd").encode("utf-8", "surrogatepass").decode("utf-8", "replace")
-    )
-
-
-def fold(key: str) -> str:
-    """``appVersion``, ``app_version`` and ``app-version`` are one key."""
-    return key.replace("-", "").replace("_", "").replace(".", "").lower()
-
-
 class Fields:
     """One JSON object being read. Keys that were not asked for are left in ``rest``."""
 
     def __init__(
         self, item: Mapping[str, object], flags: list[str] | None = None, prefix: str = ""
     ) -> None:
-        self._item = item
-        self._prefix = prefix
+        self.name = prefix  # "app." for the fields within "app"
         self.rest: dict[str, object] = dict(item)
         self.flags: list[str] = [] if flags is None else flags
 
@@ -71,10 +66,10 @@ class Fields:
             self._flag("unreadable", name)
             self.rest[name] = value
             value = None
-        return Fields(value or {}, self.flags, f"{self._prefix}{name}.")
+        return Fields(value or {}, self.flags, f"{self.name}{name}.")
 
     def _flag(self, what: str, name: str) -> None:
-        self.flags.append(f"{what}:{self._prefix}{name}")
+        self.flags.append(f"{what}:{self.name}{name}")
 
     def text(self, *names: str, limit: int = _NAME) -> str | None:
         """A string; a number is taken as one. A string that holds NUL or a lone surrogate names
@@ -85,7 +80,9 @@ class Fields:
                 continue
             if isinstance(value, int | float) and not isinstance(value, bool):
                 self._flag("coerced", name)
-                value = str(value)[:limit]
+                value = str(value)[:limit] if abs(value) < _BIG else None
+                if value is None:
+                    continue
             if not isinstance(value, str):
                 self._flag("unreadable", name)
                 self.rest[name] = value
@@ -95,9 +92,29 @@ class Fields:
                 self._flag("scrubbed", name)
                 self.rest[name] = scrubbed[:limit]
                 continue
+            if "@" in value or "://" in value:  # no name or version of anything has these
+                self._flag("private", name)
+                value = without_personal(value[: 2 * limit])
             if len(value) > limit:
                 self._flag("cut", name)
             return value[:limit]
+        return None
+
+    def identifier(self, *names: str) -> str | None:
+        """An opaque id, whole: one of more than 128 characters is told by its SHA-256."""
+        for name in names:
+            value = self.raw(name)
+            if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _BIG:
+                value = str(value)
+            if isinstance(value, str):
+                value = clean(value).strip()
+                if len(value) > _ID:
+                    self._flag("hashed", name)
+                    value = sha256(value.encode()).hexdigest()
+                if value:
+                    return value
+            elif value is not None:
+                self._flag("unreadable", name)
         return None
 
     def long_text(self, *names: str, limit: int = 32_768) -> str | None:
@@ -115,7 +132,7 @@ class Fields:
             return value
         if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
             return int(value)
-        if isinstance(value, str) and len(value) < 16 and value.strip().lstrip("-").isdecimal():
+        if isinstance(value, str) and _INTEGER.fullmatch(value):
             self._flag("coerced", name)
             return int(value)
         self._flag("unreadable", name)
@@ -165,11 +182,14 @@ class Fields:
     ) -> tuple[str | int | float | None, datetime | None, TimeTrust | None]:
         """(as sent, in UTC, trust); see ``times.client_time``."""
         raw = self.raw(*names)
-        if isinstance(raw, str):
-            raw = clean(raw)[:64]
-        elif isinstance(raw, bool) or not isinstance(raw, int | float):
-            if raw is not None:
-                self._flag("unreadable", names[0])
+        if raw is None:
             return None, None, None
+        if isinstance(raw, str):
+            raw = _UNSAFE_TIME.sub("?", clean(raw))[:64]
+        elif isinstance(raw, bool) or not isinstance(raw, int | float) or not abs(raw) < _BIG:
+            self._flag("unreadable", names[0])
+            return None, None, TimeTrust.UNPARSEABLE
+        elif isinstance(raw, float) and raw.is_integer():
+            raw = int(raw)
         at, trust = client_time(raw, hints.received_at, local_labelled_utc=local_labelled_utc)
         return raw, at, trust

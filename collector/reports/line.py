@@ -24,7 +24,7 @@ def _b64(digest: bytes) -> str:
 
 
 def _told(pins: tuple[Hash, ...], kind: str) -> list[str]:
-    return [pin.spelling or _b64(pin.digest) for pin in pins if pin.kind == kind]
+    return sorted(pin.spelling or _b64(pin.digest) for pin in pins if pin.kind == kind)
 
 
 def _of_certificates(chain: Chain) -> list[str]:

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collector.errors import Reason, ReportError
 from collector.model import Dialect, Kind, Violation
 from collector.reports.agents import android
-from collector.reports.extra import keep, without_personal
-from collector.reports.fields import Fields, Hints, fold
-from collector.reports.neutral import platform_of
+from collector.reports.extra import keep
+from collector.reports.fields import Fields, Hints
 from collector.reports.okhttp import Text, read_text
+from collector.reports.personal import scrubbed
+from collector.reports.platforms import platform_of
+from collector.reports.texts import clean, fold
 
 _ALIASES = {
     "host": ("host", "hostname", "serverhostname", "serverhost", "domain", "url", "uri", "requesturl", "endpoint"),
@@ -22,7 +24,7 @@ _ALIASES = {
         "stack", "trace", "cause", "description", "text", "log", "exception", "reason", "details",
     ),
     "time": ("timestamp", "ts", "time", "datetime", "date", "observedat", "occurredat", "eventtime", "createdat"),
-    "appid": ("appid", "apppackage", "package", "packagename", "applicationid", "bundleid", "appbundleid",
+    "appid": ("appid", "app", "apppackage", "package", "packagename", "applicationid", "bundleid", "appbundleid",
               "bundleidentifier"),
     "appversion": ("appversion", "appversionname", "versionname", "version", "release"),
     "appbuild": ("appbuild", "versioncode", "appversioncode", "build", "buildnumber"),
@@ -40,6 +42,7 @@ _NESTED = {
     ("app", "version"): "appversion", ("app", "build"): "appbuild", ("app", "versioncode"): "appbuild",
     ("os", "version"): "osversion", ("os", "name"): "osname", ("os", "sdkint"): "sdkint",
     ("device", "model"): "devicemodel", ("device", "osversion"): "osversion",
+    ("device", "os"): "osname", ("device", "platform"): "osname",
     ("error", "message"): "errormessage", ("error", "type"): "errortype", ("error", "class"): "errortype",
     ("error", "name"): "errortype", ("error", "stack"): "stacktrace",
     ("exception", "message"): "exceptionmessage", ("exception", "type"): "exceptiontype",
@@ -48,18 +51,45 @@ _NESTED = {
 }  # fmt: skip
 
 
-def _flat(item: dict[str, object]) -> dict[str, object]:
+_WRAPPERS = frozenset(
+    {
+        "data",
+        "event",
+        "report",
+        "payload",
+        "details",
+        "params",
+        "attributes",
+        "properties",
+        "context",
+        "cause",
+    }
+)
+
+
+def _flat(item: dict[str, object], levels: int = 3) -> dict[str, object]:
+    """Folded keys of this object, of the objects that only wrap it, and of known pairs."""
     flat: dict[str, object] = {}
     for key, value in item.items():
         name = fold(str(key))
-        if isinstance(value, dict):
+        if isinstance(value, dict) and name in _WRAPPERS and levels:
+            for inner, entry in _flat(value, levels - 1).items():
+                flat.setdefault(inner, entry)
+        elif isinstance(value, dict):
             left = {}
             for inner, entry in value.items():
                 place = _NESTED.get((name, fold(str(inner))))
-                if place is None or flat.setdefault(place, entry) is not entry:
+                if place is not None and place not in flat:
+                    flat[place] = entry
+                elif isinstance(entry, dict) and fold(str(inner)) == "cause" and levels:
+                    for deep, told in _flat({"exception": entry}, levels - 1).items():
+                        flat.setdefault(deep, told)
+                else:
                     left[inner] = entry
             if left:
                 flat.setdefault(f"{key}.", left)
+        elif isinstance(value, list) and value and all(isinstance(line, str) for line in value):
+            flat.setdefault(name, "\n".join(str(line) for line in value))  # a stack trace, by line
         else:
             flat.setdefault(name, value)
     return flat
@@ -75,6 +105,9 @@ def read_natural(item: dict[str, object], hints: Hints) -> Violation | None:
     if told is None:
         return None
     field_host, host_port = fields.host(*_ALIASES["host"])
+    if field_host is not None and host_port is None:
+        url_host, url_port = fields.host("url", "uri", "requesturl", "endpoint")
+        host_port = url_port if url_host == field_host else None
     host = told.host or field_host
     if host is None:
         raise ReportError(
@@ -93,9 +126,8 @@ def read_natural(item: dict[str, object], hints: Hints) -> Violation | None:
         platform = platform or "ANDROID"
     enforced = fields.boolean(*_ALIASES["enforced"])
     enforced = True if enforced is None else enforced
-    install_id = fields.text(*_ALIASES["install"], limit=128) or None
-    known = (install_id or "",)
-    error_type = fields.text(*_ALIASES["error"], limit=128)
+    install_id = fields.identifier(*_ALIASES["install"])
+    error_type = scrubbed(fields.text(*_ALIASES["error"]), install_id, 128)
     return Violation(
         dialect=Dialect.GENERIC,
         host=host,
@@ -113,13 +145,16 @@ def read_natural(item: dict[str, object], hints: Hints) -> Violation | None:
         app_build=fields.text(*_ALIASES["appbuild"], limit=64),
         platform=platform,
         os_version=fields.text(*_ALIASES["osversion"], limit=32) or agent_version,
-        device=fields.text(*_ALIASES["device"], limit=80) or agent_device,
+        device=scrubbed(fields.text(*_ALIASES["device"], limit=160), install_id, 80)
+        or agent_device,
         install_id=install_id,
-        event_id=fields.text(*_ALIASES["event"], limit=128) or None,
+        event_id=fields.identifier(*_ALIASES["event"]),
         error_type=error_type,
-        error_message=None if told.chain else without_personal(text[:2000], known=known),
+        error_message=None if told.chain else scrubbed(clean(text), install_id, 2000),
         suspect=told.suspect,
-        extra=keep({k.rstrip("."): v for k, v in fields.rest.items()}, fields.flags, known=known),
+        extra=keep(
+            {k.rstrip("."): v for k, v in fields.rest.items()}, fields.flags, known=install_id
+        ),
         flags=tuple(fields.flags),
     )
 

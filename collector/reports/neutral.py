@@ -5,14 +5,19 @@ Only ``host`` (or ``common_name``) and ``outcome`` are required.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from collector.errors import Reason, ReportError
-from collector.model import Dialect, Hash, Kind, Slot, Violation
+from collector.model import WORST_CHAIN, Dialect, Hash, Kind, Slot, Violation
 from collector.reports.agents import android
 from collector.reports.certificates import read_chain
-from collector.reports.extra import keep, without_personal
+from collector.reports.extra import keep
 from collector.reports.fields import Fields, Hints
 from collector.reports.okhttp import Text, read_text
+from collector.reports.personal import scrubbed
 from collector.reports.pins import pin_set, read_pins
+from collector.reports.platforms import platform_of
+from collector.reports.texts import clean
 
 SCHEMA = "pin-report/1"
 _KINDS = {
@@ -26,22 +31,12 @@ _SYNONYMS = {
     "empty": Kind.NO_PINS,
     "untrusted": Kind.CHAIN_UNTRUSTED,
 }
-_PLATFORMS = {"IPADOS": "IOS", "IPHONEOS": "IOS", "OSX": "MACOS", "MACOSX": "MACOS"}
 _MESSAGE = 2000  # characters kept of an error's message
 
 
 def is_neutral(item: dict[str, object]) -> bool:
     schema = item.get("schema")
     return isinstance(schema, str) and schema.startswith("pin-report/")
-
-
-def platform_of(name: str | None) -> str | None:
-    """``ios``, ``iPadOS``, ``Android 14`` … as an upper-case platform; None for no name."""
-    words = name.replace("-", " ").replace("_", " ").split() if name else []
-    if not words:
-        return None
-    told = "".join(c for c in words[0].upper() if c.isalnum())[:16]
-    return _PLATFORMS.get(told, told) or None
 
 
 def read_neutral(item: dict[str, object], hints: Hints) -> Violation:
@@ -54,52 +49,44 @@ def read_neutral(item: dict[str, object], hints: Hints) -> Violation:
         raise ReportError(Reason.UNRECOGNISED, "outcome is missing")
     kind = _kind(outcome, fields)
 
-    error = fields.within("error")
+    error, pins = fields.within("error"), fields.within("pins")
     message = error.long_text("message")
-    pins = fields.within("pins")
-    told = read_text(message) if message and not pins.rest else None
+    expected, served_hashes = _pins(pins)
+    told = read_text(message) if message and not expected and not served_hashes else None
 
     host, host_port = fields.host("host")
     common_name = fields.text("common_name", limit=255)
-    if host is None and told is not None and told.host is not None:
+    if host is None and told is not None:
         host = told.host
     if host is None and not common_name:
         raise ReportError(Reason.NO_HOST, "no usable host, and no common_name")
 
-    expected, served_hashes = _pins(pins)
     served = read_chain(fields.raw("served_chain"), "served", fields.flags)
     validated = read_chain(fields.raw("validated_chain"), "validated", fields.flags)
-    subjects = _subjects(fields)
     if not served and served_hashes:
+        subjects = _subjects(fields)
         served = tuple(
             Slot(hash=value, subject=subjects[i] if i < len(subjects) else None)
-            for i, value in enumerate(served_hashes)
+            for i, value in enumerate(served_hashes[:WORST_CHAIN])
         )
     if told is not None:
-        expected = expected or list(told.known_pins)
+        expected = list(told.known_pins)
         validated = validated or told.chain
         fields.flags.extend(told.flags)
 
     policy, counts = fields.within("policy"), fields.within("counts")
     app, os_, device, sdk = (fields.within(name) for name in ("app", "os", "device", "sdk"))
-    network = fields.within("network")
+    network, more = fields.within("network"), fields.within("extra")
     raw, at, trust = fields.time("observed_at", hints=hints)
     agent_version, agent_device = android(hints.user_agent)
     enforced = fields.boolean("enforced")
-    install_id = fields.text("install_id", limit=128) or None
-    known = (install_id or "",)
-    noted, _ = policy.host("pattern") if _no_wildcard(policy) else (None, None)
-    extra = fields.within("extra").rest
-    for name, part in (("policy", policy), ("counts", counts), ("app", app), ("os", os_),
-                       ("device", device), ("sdk", sdk), ("error", error), ("pins", pins),
-                       ("network", network)):  # fmt: skip
-        extra.update({f"{name}.{key}": value for key, value in part.rest.items()})
-    return Violation(
+    install_id = fields.identifier("install_id")
+    violation = Violation(
         dialect=Dialect.GENERIC,
         host=host,
-        common_name=common_name,
+        common_name=common_name.lower() if common_name else None,
         port=fields.port() or host_port,
-        noted_host=noted,
+        noted_host=policy.host("pattern")[0] if _no_wildcard(policy) else None,
         include_subdomains=policy.boolean("include_subdomains"),
         kind=kind,
         confirmed=fields.text("confidence", limit=16) != "suspected" and kind is not Kind.SUSPECTED,
@@ -117,20 +104,24 @@ def read_neutral(item: dict[str, object], hints: Hints) -> Violation:
         app_build=app.text("build", limit=64),
         platform=platform_of(os_.text("name", limit=32)) or ("ANDROID" if agent_version else None),
         os_version=os_.text("version", limit=32) or agent_version,
-        device=device.text("model", limit=80) or agent_device,
+        device=scrubbed(device.text("model", limit=160), install_id, 80) or agent_device,
         sdk=sdk.text("name", limit=64),
         sdk_version=sdk.text("version", limit=32),
         install_id=install_id,
-        event_id=fields.text("event_id", limit=128) or None,
+        event_id=fields.identifier("event_id"),
         occurrences=min(max(counts.integer("occurrences") or 1, 1), 1_000_000),
         server_ip=network.host("server_ip")[0],
-        error_type=error.text("type", limit=128),
-        error_code=error.text("code", limit=64),
-        error_message=_message(message, told, known),
+        error_type=scrubbed(error.text("type"), install_id, 128),
+        error_code=scrubbed(error.text("code"), install_id, 64),
+        error_message=_message(message, told, install_id),
         suspect=told.suspect if told else None,
-        extra=keep({**extra, **fields.rest}, fields.flags, known=known),
-        flags=tuple(fields.flags),
     )
+    # Everything that was asked for is out of the parts by now; what is left is unknown.
+    left: dict[str, object] = {**more.rest, **fields.rest}
+    for part in (policy, counts, app, os_, device, sdk, error, pins, network):
+        left.update({f"{part.name}{key}": value for key, value in part.rest.items()})
+    extra = keep(left, fields.flags, known=install_id)
+    return replace(violation, extra=extra, flags=tuple(fields.flags))
 
 
 def _kind(outcome: str, fields: Fields) -> Kind:
@@ -170,7 +161,7 @@ def _pins(pins: Fields) -> tuple[list[Hash], list[Hash]]:
 
 def _subjects(fields: Fields) -> list[str]:
     value = fields.raw("subjects")
-    return [str(entry)[:512] for entry in value[:12]] if isinstance(value, list) else []
+    return [clean(str(entry)[:512]) for entry in value[:12]] if isinstance(value, list) else []
 
 
 def _no_wildcard(policy: Fields) -> bool:
@@ -179,8 +170,8 @@ def _no_wildcard(policy: Fields) -> bool:
     return isinstance(pattern, str) and "*" not in pattern
 
 
-def _message(message: str | None, told: Text | None, known: tuple[str, ...]) -> str | None:
+def _message(message: str | None, told: Text | None, known: str | None) -> str | None:
     """The error's message, unless all it says has become fields."""
     if message is None or (told is not None and told.chain):
         return None
-    return without_personal(message[:_MESSAGE], known=known)
+    return scrubbed(message, known, _MESSAGE)

@@ -20,18 +20,28 @@ from dataclasses import dataclass
 from collector.errors import Reason, ReportError
 from collector.model import WORST_CHAIN, WORST_PINS, Chain, Dialect, Hash, Kind, Slot, Violation
 from collector.reports.agents import android
-from collector.reports.fields import Hints, clean
+from collector.reports.fields import Hints
 from collector.reports.hosts import read_host
 from collector.reports.pins import digest, pin_set
+from collector.reports.texts import clean
 
+_WORST_READ = 131_072  # characters searched for a marker
 WORST_TEXT = 32_768  # characters read from the first marker on
 _FAILURE = "Certificate pinning failure"
 _PEERS = "Peer certificate chain"
 _PINNED = "Pinned certificates for"
+# A hash; where newlines were lost without a trace, the next one begins right behind its "=".
 _TOKEN = re.compile(
-    r"(?<![A-Za-z0-9+/])(sha256|sha1)/([A-Za-z0-9+/]{43}=?|[A-Za-z0-9+/]{27}=?)(?![A-Za-z0-9+/=])"
+    r"(?<![A-Za-z0-9+/])(sha256|sha1)/"
+    r"([A-Za-z0-9+/]{43}=|[A-Za-z0-9+/]{27}=|[A-Za-z0-9+/]{43}(?![A-Za-z0-9+/=])|[A-Za-z0-9+/]{27}(?![A-Za-z0-9+/=]))",
+    re.IGNORECASE,
 )
-_HOST = re.compile(r"[\"'\[]?([^\s\"'\]]{1,260}?)[\"'\]]?:(?=\s|$|sha(?:256|1)/)")
+_HOST = re.compile(
+    r"[\"'\[]?([^\s\"'\]<>]{1,260}?)[\"'\]]? ?:?(?=\s|$|<br|sha(?:256|1)/)", re.IGNORECASE
+)
+_ESCAPED_LINE = re.compile(r"\\{1,8}[rn]")
+_LINE = re.compile(r"\r\n|\r|\n")  # not all that Python calls a line: a subject can hold the others
+_NO_BREAK = str.maketrans("\u00a0\u2007\u202f", "   ")
 _NOT_VERIFIED = re.compile(r"Hostname ([^\s]{1,260}) not verified")
 _TRUSTKIT = re.compile(r"(?<![A-Za-z0-9+/])([A-Za-z0-9+/]{43}=)(?![A-Za-z0-9+/=])")
 _STOPS = (" at ", "\nat ", "Caused by:", "Suppressed:", _FAILURE, _PEERS, _PINNED)
@@ -51,6 +61,16 @@ _OTHERS = (
 )
 
 
+# At least one word of each text that is read, whatever became of its blanks.
+_SIGNS = (
+    "pinning",
+    "Pinned",
+    "not verified",
+    "Configured pins",
+    *(sign.split()[0] for sign, _ in _OTHERS),
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
     """What an exception's text says. ``host`` is None where the text names none."""
@@ -66,51 +86,55 @@ class Text:
 def _plain(text: str) -> str:
     """Newlines that were spelt out become newlines; blanks of a line become one."""
     if "\\" in text:
-        text = text.replace("\\r", "").replace("\\n", "\n").replace("\\t", "\t").replace("\\/", "/")
-    return "\n".join(" ".join(line.split()) for line in text.splitlines())
+        text = _ESCAPED_LINE.sub("\n", text).replace("\\t", "\t").replace("\\/", "/")
+    if not text.isascii():
+        text = text.translate(_NO_BREAK)
+    return "\n".join(" ".join(line.split()) for line in _LINE.split(text))
 
 
 def read_text(text: str) -> Text | None:
-    """Read an exception's text, or None if it says nothing about a certificate or a pin."""
-    starts = [place for place in (text.find(_FAILURE), text.find(_PINNED)) if place >= 0]
-    if starts:
-        return _pinning_failure(text[min(starts) :][:WORST_TEXT])
-    place = text.find("Hostname ")
+    """Read an exception's text, or None if it says nothing about a certificate or a pin.
+
+    The earliest marker says what it is: what comes later may be a subject's words.
+    """
+    if not any(sign in text for sign in _SIGNS):
+        return None
+    plain = _plain(text[:_WORST_READ])
+    failure = min((p for p in (plain.find(_FAILURE), plain.find(_PINNED)) if p >= 0), default=-1)
+    mismatch = _NOT_VERIFIED.search(plain)
+    if mismatch and (failure < 0 or mismatch.start() < failure):
+        return _name_mismatch(mismatch[1], plain[mismatch.start() :][:WORST_TEXT])
+    if failure >= 0:
+        return _pinning_failure(plain[failure:])
+    plain = plain[:WORST_TEXT]
+    place = plain.find("Configured pins:")
     if place >= 0:
-        match = _NOT_VERIFIED.search(text[place:][:WORST_TEXT])
-        if match:
-            return _name_mismatch(match[1], _plain(text[place:][:WORST_TEXT]))
-    head = text[:WORST_TEXT]
-    place = head.find("Configured pins:")
-    if place >= 0:
-        return _trustkit(head[place:])
+        return _trustkit(plain[place:])
     for sign, kind in _OTHERS:
-        if sign in head:
+        if sign in plain:
             return Text(kind=kind)
     return None
 
 
-def _pinning_failure(text: str) -> Text:
+def _pinning_failure(plain: str) -> Text:
     flags: list[str] = []
-    if len(text) == WORST_TEXT:
+    if len(plain) > WORST_TEXT:
         flags.append("cut:text")
-    plain = _plain(text)
+        plain = plain[:WORST_TEXT]
     peers, pinned = _halves(plain)
     host = None
     if pinned:
         match = _HOST.match(pinned.lstrip())
-        if match:
-            try:
-                host = read_host(_unbracketed(match[1]))[0]
-            except ValueError:
-                flags.append("unreadable:host")
-    else:
+        try:
+            host = read_host(_unbracketed(match[1].rstrip(":") or match[1]))[0] if match else None
+        except ValueError:
+            host = None
+        if host is None:
+            flags.append("unreadable:host")
+    elif "cut:text" not in flags:
         flags.append("cut:text")
-    after = pinned.find(":") + 1
-    stop = min(
-        (place for sign in _STOPS if (place := pinned.find(sign, after)) >= 0), default=len(pinned)
-    )
-    pins = _hashes(_TOKEN.findall(pinned, after, stop), flags, "pins")
+    stop = min((p for sign in _STOPS if (p := pinned.find(sign)) >= 0), default=len(pinned))
+    pins = _hashes(_TOKEN.findall(pinned, 0, stop), flags, "pins")
     chain = _peers(peers, flags)
     # OkHttp >= 4.2 swallows a failure of its chain cleaner: no chain means no trusted chain.
     empty = pinned and not chain
@@ -132,8 +156,9 @@ def _unbracketed(host: str) -> str:
 def _halves(plain: str) -> tuple[str, str]:
     """(what is before the pins, the text from the host on).
 
-    The marker at the start of a line, before any hash, is the real one: a subject can hold its
-    words, and a subject is chosen by whoever made the certificate.
+    The marker at the start of a line, before any hash, is the real one. Where lines were lost it is
+    the last one with no certificate behind it. A subject can hold the words, and a subject is
+    chosen by whoever made the certificate.
     """
     place = 0
     for line in plain.split("\n"):
@@ -141,8 +166,13 @@ def _halves(plain: str) -> tuple[str, str]:
         if found >= 0 and not _TOKEN.search(line, 0, found):
             return plain[: place + found], plain[place + found + len(_PINNED) :]
         place += len(line) + 1
-    before, _, after = plain.partition(_PINNED)
-    return before, after
+    again = plain.find(_FAILURE, 1)  # a second message: suppressed, or a cause
+    first = plain if again < 0 else plain[:again]
+    certificates = [m.end() for m in _TOKEN.finditer(first) if first.startswith(":", m.end())]
+    found = first.find(_PINNED, certificates[-1] if certificates else 0)
+    if found < 0:
+        return first, ""
+    return first[:found], first[found + len(_PINNED) :]
 
 
 def _hashes(found: list[tuple[str, str]], flags: list[str], name: str) -> list[Hash]:
@@ -150,7 +180,7 @@ def _hashes(found: list[tuple[str, str]], flags: list[str], name: str) -> list[H
     if len(found) > WORST_PINS:
         flags.append(f"truncated:{name}")
     for place, (kind, encoded) in enumerate(found[:WORST_PINS]):
-        value = digest(kind, encoded)
+        value = digest(kind.lower(), encoded)
         if value is None:
             flags.append(f"bad_pin:{name}:{place}")
         else:
@@ -167,17 +197,19 @@ def _peers(text: str, flags: list[str]) -> Chain:
         for line in text.split("\n")
         if (found := [m for m in _TOKEN.finditer(line) if line.startswith(":", m.end())])
     ]
+    # Where lines survived, what follows a line's first hash is its subject, whatever it holds;
+    # where they were lost, the first hash stands on the line of the words before it.
+    head = text.partition("\n")[0]
+    survived = not _TOKEN.search(head)
     slots: list[Slot] = []
     for line, found in lines:
-        # Where lines survived, what follows a line's first hash is its subject, whatever it holds;
-        # where they were lost, one line holds the whole list.
-        matches = found[:1] if len(lines) > 1 else found
+        matches = found[:1] if survived else found
         for match, following in zip(matches, [*matches[1:], None], strict=True):
             if len(slots) == WORST_CHAIN:
                 flags.append("truncated_chain:peers")
                 return tuple(slots)
             subject = line[match.end() + 1 : following.start() if following else len(line)]
-            value = digest(match[1], match[2])
+            value = digest(match[1].lower(), match[2])
             if value is None:
                 flags.append(f"bad_pin:peers:{len(slots)}")
             slots.append(Slot(hash=value, subject=clean(subject.strip())[:_SUBJECT]))
@@ -204,8 +236,7 @@ def _name_mismatch(host_text: str, plain: str) -> Text:
 def _trustkit(text: str) -> Text:
     """TrustKit Android's own exception on API < 24: ``Configured pins: A B``, then the chain."""
     flags: list[str] = []
-    plain = _plain(text)
-    pins_text, _, peers = plain.partition(_PEERS)
+    pins_text, _, peers = text.partition(_PEERS)
     pins = [digest("sha256", found) for found in _TRUSTKIT.findall(pins_text)[:WORST_PINS]]
     slots = []
     for match in list(_TRUSTKIT.finditer(peers))[:WORST_CHAIN]:

@@ -9,10 +9,13 @@ from collector.model import WORST_PINS, Hash
 
 SIZES = {"sha256": 32, "sha1": 20, "cert-sha256": 32, "cert-sha1": 20}
 _PIN = re.compile(
-    r"\s*(?:pin-)?(sha256|sha1)\s{0,3}(?:/|=\s{0,3}[\"']?)\s{0,3}([A-Za-z0-9+/_-]{27,43}=?)[\"']?\s*;?\s*",
+    r"\s{0,9}(?:pin-)?(sha256|sha1)\s{0,3}(?://?|:|=\s{0,3}[\"']?)\s{0,3}"
+    r"([A-Za-z0-9+/_-]{27,43}=?|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})[\"']?\s{0,9}(?:;.{0,60})?",
     re.IGNORECASE,
 )
-_BARE = re.compile(r"\s*([A-Za-z0-9+/_-]{43}=?)\s*")
+_BARE = re.compile(r"\s{0,9}([A-Za-z0-9+/_-]{43}=?|(?:[0-9A-Fa-f]{2}:?){32})\s{0,9}")
+_MOST = 1000  # entries looked at
+_MOST_FLAGS = 40
 _URL_SAFE = {ord("-"): "+", ord("_"): "/"}
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2}[: ]?){20,32}")
 
@@ -42,7 +45,7 @@ def digest(kind: str, text: str) -> Hash | None:
 
 def parse_pin(text: str) -> Hash | None:
     """``pin-sha256="…"`` (TrustKit, HPKP), ``sha256/…`` (OkHttp), or bare base64 of SHA-256."""
-    if len(text) > 120:
+    if len(text) > 180:
         return None
     match = _PIN.fullmatch(text)
     if match:
@@ -65,10 +68,8 @@ def read_pins(value: object, name: str, flags: list[str], kind: str | None = Non
     if not isinstance(value, list):
         flags.append(f"unreadable:{name}")
         return []
-    if len(value) > WORST_PINS:
-        flags.append(f"truncated:{name}")
     pins = []
-    for place, entry in enumerate(value[:WORST_PINS]):
+    for place, entry in enumerate(value[:_MOST]):
         pin = None
         if isinstance(entry, str):
             pin = (
@@ -77,12 +78,14 @@ def read_pins(value: object, name: str, flags: list[str], kind: str | None = Non
                 else parse_pin(entry)
             )
         if pin is None:
-            flags.append(f"bad_pin:{name}:{place}")
+            if len(flags) < _MOST_FLAGS:
+                flags.append(f"bad_pin:{name}:{place}")
         else:
             pins.append(pin)
     return pins
 
 
 def pin_set(pins: list[Hash]) -> tuple[Hash, ...]:
-    """Sorted, each once: clients keep pins in sets, so their order says nothing."""
-    return tuple(sorted(set(pins)))
+    """Sorted, each once: clients keep pins in sets, so their order says nothing. At most
+    WORST_PINS, cut after sorting: a repeat in another order is the same set."""
+    return tuple(sorted(set(pins))[:WORST_PINS])

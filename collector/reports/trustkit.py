@@ -13,6 +13,7 @@ from collector.reports.certificates import read_chain
 from collector.reports.extra import keep
 from collector.reports.fields import Fields, Hints
 from collector.reports.pins import pin_set, read_pins
+from collector.reports.platforms import platform_of
 
 # TSKTrustDecision.h and PinningValidationResult.java: the same ordinals.
 _RESULTS = {
@@ -32,8 +33,7 @@ def is_trustkit(item: dict[str, object]) -> bool:
 def read_trustkit(item: dict[str, object], hints: Hints) -> Violation:
     """Raises ReportError(no_host); every other field may be missing or broken."""
     fields = Fields(item)
-    platform = fields.text("app-platform", limit=16)
-    platform = platform.strip().upper() or None if platform else None
+    platform = platform_of(fields.text("app-platform", limit=32))
     on_android = platform == "ANDROID" or (platform is None and "served-certificate-chain" in item)
     noted_host, _ = fields.host("noted-hostname")
     host, host_port = fields.host("hostname")
@@ -45,9 +45,8 @@ def read_trustkit(item: dict[str, object], hints: Hints) -> Violation:
     port = fields.port() or host_port
 
     kind = Kind.PIN_MISMATCH  # a report without a result is one of a pin failure
-    result = fields.integer("validation-result")
-    if result is not None:
-        kind = _RESULTS.get(result, Kind.UNKNOWN)
+    if fields.rest.get("validation-result") is not None:
+        kind = _RESULTS.get(fields.integer("validation-result") or 0, Kind.UNKNOWN)
         if kind is Kind.UNKNOWN:
             fields.flags.append("unknown_enum:validation-result")
     enforced = fields.boolean("enforce-pinning")
@@ -59,7 +58,7 @@ def read_trustkit(item: dict[str, object], hints: Hints) -> Violation:
     served = read_chain(fields.raw("served-certificate-chain"), "served", fields.flags)
 
     app_id = fields.text("app-bundle-id")
-    install_id = fields.text("app-vendor-id", limit=128) or None
+    install_id = fields.identifier("app-vendor-id")
     os_version = fields.text("app-platform-version", limit=32)
     agent_version, device = android(hints.user_agent)
     return Violation(
@@ -87,7 +86,7 @@ def read_trustkit(item: dict[str, object], hints: Hints) -> Violation:
         sdk_version=fields.text("trustkit-version", limit=32),
         install_id=install_id,
         test=app_id in _TEST_APPS or install_id == "unit-tests",
-        extra=keep(fields.rest, fields.flags, known=(install_id or "",)),
+        extra=keep(fields.rest, fields.flags, known=install_id),
         flags=tuple(fields.flags),
     )
 

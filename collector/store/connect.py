@@ -10,7 +10,8 @@ from collector.errors import StoreError
 STORE_DOWN = (
     OSError,  # refused, reset, and TimeoutError
     asyncpg.PostgresError,  # shutting down, too many connections, disk full, read-only, deadlock
-    asyncpg.InterfaceError,  # the connection was lost while in use
+    asyncpg.InterfaceError,  # the connection was lost while in use,
+    asyncpg.InternalClientError,  # and the driver noticed only halfway
 )
 _SQLSTATES = ("22", "23", "54")  # data exception, integrity constraint, program limit
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-
 
 import asyncpg
 

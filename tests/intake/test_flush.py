@@ -8,6 +8,7 @@ import asyncpg
 
 from collector.intake.durable import Batch, Outcome
 from collector.intake.flush import Known, flush
+from collector.intake.keyring import Key
 from collector.intake.maintain import fold, maintain
 from collector.store import ledger, signatures
 from collector.store.ledger import Account
@@ -184,10 +185,10 @@ async def test_hosts_are_admitted(pool: asyncpg.Pool, clock: Clock) -> None:
     named = await project(pool, "named", ["*.example.com"])
     async with flushing(pool, clock) as intake:
 
-        async def report(host: str, address: str, project_key: object = key) -> bool:
+        async def report(host: str, address: str, project_key: Key = key) -> bool:
             sent = row(
                 neutral(host=host, event_id=f"{host} {address}"), address=address, key=project_key
-            )  # type: ignore[arg-type]
+            )
             await intake.submit([sent])
             return (sent.project, host) in intake.known.admitted
 

@@ -7,6 +7,7 @@ not matter; a reader that is quadratic is at 4.
 import gc
 import json
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -17,7 +18,7 @@ from tests.make import PIN_A, neutral, okhttp_text
 WIDE = Limits(item_bytes=8_000_000, body_bytes=8_000_000)
 SIZE = 60_000
 HEAD = "Certificate pinning failure!\n  Peer certificate chain:\n"
-SHAPES = {
+SHAPES: dict[str, Callable[[int], str]] = {
     "blanks": lambda n: HEAD + " " * n + okhttp_text(),
     "blanks and newlines": lambda n: HEAD + " \n" * (n // 2) + okhttp_text(),
     "repeated markers": lambda n: "Certificate pinning failure! " * (n // 29),

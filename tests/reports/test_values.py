@@ -15,8 +15,9 @@ from collector.reports.certificates import (
     role,
     signed_by,
 )
-from collector.reports.extra import keep, without_personal
+from collector.reports.extra import keep
 from collector.reports.hosts import matches, read_host, read_pattern
+from collector.reports.personal import without_personal
 from collector.reports.pins import digest, parse_pin
 from collector.reports.times import client_time, parse_time
 from tests.make import NOON, PIN_A, android_pem, authority, chain, ios_pem, issue, wrapped
@@ -223,6 +224,14 @@ def test_a_damaged_certificate_never_raises(place: int, damage: bytes) -> None:
         facts(certificate.der)
 
 
+def test_a_certificate_of_no_known_version_still_has_its_pin() -> None:
+    der = chain()[0].der
+    odd = certificate_from_der(der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x3e", 1))
+    assert base64.b64encode(odd.spki_sha256).decode() == chain()[0].pin
+    assert facts(odd.der).subject is None
+    assert not signed_by(odd, odd)
+
+
 def test_facts_and_roles() -> None:
     leaf, intermediate, root = (certificate_from_der(c.der) for c in chain())
     assert facts(leaf.der).sans == ("api.example.com",)
@@ -247,7 +256,7 @@ def test_extra_is_small_and_without_personal_data() -> None:
         "nested": {"session-id": "x", "colour": "red", "list": ["Bearer abcdef123456", 1]},
         "big": "x" * 10_000, "install": "id is ABCD-1234",
     }  # fmt: skip
-    kept = keep(planted, flags, known=("abcd-1234",))
+    kept = keep(planted, flags, known="abcd-1234")
     assert kept == {
         "note": "mail [email] from [address] or [address], see a.example",
         "nested": {"colour": "red", "list": ["[token]", 1]},

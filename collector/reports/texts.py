@@ -1,0 +1,19 @@
+"""Text from the field, made storable and comparable."""
+
+from __future__ import annotations
+
+import re
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def clean(text: str) -> str:
+    """The text with NUL and lone surrogates as U+FFFD: Postgres stores neither."""
+    if text.isascii() and "\x00" not in text:
+        return text
+    return _UNSTORABLE.sub("\ufffd", text)
+
+
+def fold(key: str) -> str:
+    """``appVersion``, ``app_version`` and ``app-version`` are one key."""
+    return key.replace("-", "").replace("_", "").replace(".", "").lower()

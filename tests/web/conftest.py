@@ -1,0 +1,112 @@
+"""A collector on free ports of this machine, with a project and a key."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import ipaddress
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import aiohttp
+import asyncpg
+import pytest
+
+from collector.app import Collector, collecting
+from collector.settings import Address, Settings
+from collector.store import ledger, projects
+from tests.conftest import Clock
+from tests.make import NOON
+
+LOCAL = Address("127.0.0.1", 0)
+# Tests speak as many senders: this machine is a trusted proxy, X-Forwarded-For says who.
+PROXIES = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+
+
+@dataclass
+class Answer:
+    status: int
+    json: Any
+    headers: Any
+
+
+@dataclass
+class Site:
+    """A running collector as a client and an operator see it."""
+
+    collector: Collector
+    session: aiohttp.ClientSession
+    pool: asyncpg.Pool
+    key: str
+
+    @property
+    def public(self) -> str:
+        return self.collector.public_url()
+
+    @property
+    def operator(self) -> str:
+        return self.collector.operator_url()
+
+    async def post(
+        self, data: object, *, address: str | None = None, path: str | None = None, **headers: str
+    ) -> Answer:
+        """Post a body (bytes, text, or what becomes JSON) from an address."""
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if address:
+            sent["X-Forwarded-For"] = address
+        raw = data if isinstance(data, bytes | str) else json.dumps(data)
+        file = io.BytesIO(raw.encode() if isinstance(raw, str) else raw)
+        url = self.public + (f"/r/{self.key}" if path is None else path)
+        async with self.session.post(
+            url, data=file, headers=sent, allow_redirects=False
+        ) as response:
+            return Answer(response.status, await response.json(content_type=None), response.headers)
+
+    async def get(self, path: str, **headers: str) -> tuple[int, str]:
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        async with self.session.get(self.operator + path, headers=sent) as response:
+            return response.status, await response.text()
+
+    async def metrics(self) -> dict[str, float]:
+        _, text = await self.get("/metrics")
+        samples = [line for line in text.splitlines() if not line.startswith("#")]
+        return {name: float(value) for name, _, value in (line.rpartition(" ") for line in samples)}
+
+    async def ledger(self) -> dict[str, dict[str, int]]:
+        """Once all that was counted is in it."""
+        for _ in range(100):
+            if not self.collector.ingest.intake._counts:
+                break
+            await asyncio.sleep(0.05)
+        async with self.pool.acquire() as connection:
+            return await ledger.totals(connection)
+
+
+@pytest.fixture
+def chosen() -> dict[str, Any]:
+    """Settings that a test chooses: override it with parametrize."""
+    return {}
+
+
+@pytest.fixture
+async def site(
+    database_url: str, pool: asyncpg.Pool, clock: Clock, chosen: dict[str, Any]
+) -> AsyncIterator[Site]:
+    async with pool.acquire() as connection:
+        await projects.add(connection, "default", [], NOON)
+        key = await projects.add_key(
+            connection, "default", app="wallet", environment="production", trusted=False, now=NOON
+        )
+    settings = Settings(
+        database_url=database_url,
+        public_address=LOCAL,
+        operator_address=LOCAL,
+        trusted_proxies=PROXIES,
+    )
+    async with (
+        collecting(replace(settings, **chosen), clock) as collector,
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False)) as session,
+    ):
+        yield Site(collector, session, pool, key)
