@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,8 +57,21 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     if os.environ.get("PINFALL_TEST_INSTALL") == "1":
         install()
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
-    steps = [("tests", [*TESTS, *arguments])] if arguments else [*STEPS, ("tests", TESTS)]
+    with tempfile.TemporaryDirectory(prefix="pinfall-") as temporary:
+        Path(temporary).chmod(0o755)  # some tests become another user
+        return run(arguments, temporary)
+
+
+def run(arguments: Sequence[str], temporary: str) -> int:
+    """Everything that is written outside the checkout goes into ``temporary``."""
+    env = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "TMPDIR": temporary,
+    }
+    tests = [*TESTS, "--basetemp", f"{temporary}/t", *arguments]
+    steps = [("tests", tests)] if arguments else [*STEPS, ("tests", tests)]
     failed = []
     for name, command in steps:
         began = time.monotonic()

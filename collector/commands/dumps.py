@@ -45,7 +45,7 @@ def database(
         try:
             server.start()
             if fresh:
-                asyncio.run(_create(server.url("postgres")))
+                asyncio.run(make_database(server.url("postgres")))
             yield server.url(), [directory.binaries]
         finally:
             server.stop()
@@ -78,7 +78,8 @@ async def _connect(url: str) -> asyncpg.Connection:
         raise StoreError(f"Postgres does not answer: {no_password(error, url)}") from None
 
 
-async def _create(url: str) -> None:
+async def make_database(url: str) -> None:
+    """The database of pinfall, if it is not there; ``url``: of any other database."""
     connection = await _connect(url)
     try:
         if not await connection.fetchval(

@@ -21,10 +21,11 @@ import structlog
 
 from collector.app import Collector, collecting, utc_now
 from collector.commands import running
+from collector.commands.dumps import make_database
 from collector.commands.options import add_data, data_directory
 from collector.commands.serve import serving, set_up
 from collector.embedded.directory import opened
-from collector.embedded.server import DATABASE, Server
+from collector.embedded.server import Server
 from collector.errors import PinfallError, StoreError
 from collector.settings import Address, load_settings
 from collector.store import projects
@@ -79,7 +80,7 @@ def run(told: argparse.Namespace) -> int:
             if directory.is_new:
                 print(f"pinfall: making a database in {data}", file=sys.stderr, flush=True)
             server.start()
-            asyncio.run(_make_database(server))
+            asyncio.run(make_database(server.url("postgres")))
             migrate(server.url())
             key = asyncio.run(_first_key(server.url()))
 
@@ -92,17 +93,6 @@ def run(told: argparse.Namespace) -> int:
         finally:
             running.withdraw(data)
             server.stop()
-
-
-async def _make_database(server: Server) -> None:
-    connection = await asyncpg.connect(server.url("postgres"))
-    try:
-        if not await connection.fetchval(
-            "SELECT true FROM pg_database WHERE datname = $1", DATABASE
-        ):
-            await connection.execute(f"CREATE DATABASE {DATABASE}")
-    finally:
-        await connection.close()
 
 
 async def _first_key(url: str) -> str | None:

@@ -13,17 +13,16 @@ import contextlib
 import fcntl
 import json
 import os
-import pwd
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from collector.embedded import child
-from collector.embedded.binaries import Binaries
+from collector.embedded.binaries import Binaries, choose
+from collector.embedded.identity import Identity, answers_as, choose_identity
 from collector.errors import StoreError
 
 _LONGEST_SOCKET = 90  # bytes of a directory; with the socket's name under macOS' 103
@@ -33,96 +32,6 @@ def default_directory() -> Path:
     """``$XDG_DATA_HOME/pinfall``, else ``~/.local/share/pinfall``."""
     base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
     return Path(base).expanduser() / "pinfall"
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """As whom PostgreSQL's programs run; it refuses to run as root."""
-
-    told: str  # for child.py
-    owner: int  # uid that owns the files on disk
-
-    @property
-    def kind(self) -> str:
-        return self.told.partition(":")[0]
-
-    def describe(self) -> str:
-        if self.kind == "namespace":
-            return "root, in a user namespace"
-        return f"{_user(self.owner)} (uid {self.owner})"
-
-
-def _user(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return "nobody known"
-
-
-def namespaces_allowed() -> bool:
-    """Whether root may make a user namespace here (containers often may not)."""
-    return sys.platform == "linux" and _as(f"namespace:{_unprivileged().pw_uid}", lambda: True)
-
-
-def _as(identity: str, ask: Callable[[], bool]) -> bool:
-    """What somebody else would be answered; False if nobody can become them."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            child.become(identity)
-            os._exit(0 if ask() else 1)
-        except BaseException:  # noqa: BLE001 (a forked child must end here, whatever it was)
-            os._exit(1)
-    return os.waitpid(pid, 0)[1] == 0
-
-
-def _unprivileged() -> pwd.struct_passwd:
-    """A user that exists: PostgreSQL looks its own name up."""
-    for name in ("postgres", "nobody"):
-        with contextlib.suppress(KeyError):
-            return pwd.getpwnam(name)
-    raise StoreError("running as root needs a user 'nobody' or 'postgres' in /etc/passwd")
-
-
-def choose_identity(owner: int | None) -> Identity:
-    """As whom to run over files of ``owner`` (None: a directory that is still to be made).
-
-    Raises StoreError, with how to convert, where that would differ from how it was made.
-    """
-    me = os.geteuid()
-    if me:
-        if owner is None or owner == me:
-            try:
-                pwd.getpwuid(me)
-            except KeyError:
-                raise StoreError(
-                    f"PostgreSQL needs a name for uid {me}: add a line to /etc/passwd, or set "
-                    "PINFALL_DATABASE_URL and use 'pinfall serve'"
-                ) from None
-            return Identity("self", me)
-        raise StoreError(
-            f"made by {_user(owner)} (uid {owner}), and this is {_user(me)} (uid {me}); "
-            f"run it as {_user(owner)}, or convert it once with: sudo chown -R {_user(me)} DIR"
-        )
-    other = _unprivileged()
-    if owner is None:
-        if namespaces_allowed():
-            return Identity(f"namespace:{other.pw_uid}", 0)
-        return Identity(f"uid:{other.pw_uid}:{other.pw_gid}", other.pw_uid)
-    if owner == 0:
-        if namespaces_allowed():
-            return Identity(f"namespace:{other.pw_uid}", 0)
-        raise StoreError(
-            "made by root in a user namespace, and none may be made here; convert it once with: "
-            f"chown -R {other.pw_name} DIR"
-        )
-    try:
-        group = pwd.getpwuid(owner).pw_gid
-    except KeyError:
-        raise StoreError(
-            f"made by uid {owner}, which has no name here; convert it once with: chown -R root DIR"
-        ) from None
-    return Identity(f"uid:{owner}:{group}", owner)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +106,6 @@ def opened(
         a cluster that is not of the first choice's major.
     Raises StoreError, in one line, if it is held, of another major, or somebody else's.
     """
-    from collector.embedded.binaries import choose
-
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = (path / "lock").open("a+")
@@ -245,14 +152,14 @@ def _may_write(path: Path, identity: Identity) -> bool:
     """Whether the data directory can be used; one that is to be given away has to be reachable."""
     wanted = os.X_OK if identity.kind == "uid" else os.W_OK | os.X_OK
     place = path.parent if identity.kind == "uid" else path
-    return _as(identity.told, lambda: os.access(place, wanted))
+    return answers_as(identity.told, lambda: os.access(place, wanted))
 
 
 def _reachable(binaries: Binaries, path: Path, identity: Identity) -> Binaries:
     """The programs where a dropped uid can reach them: copied, if the venv is under /root."""
     if identity.kind != "uid":
         return binaries
-    if _as(identity.told, lambda: os.access(binaries.program("postgres"), os.X_OK)):
+    if answers_as(identity.told, lambda: os.access(binaries.program("postgres"), os.X_OK)):
         return binaries
     place = Path(tempfile.gettempdir()) if not _traversable(path) else path
     copy = place / f"pinfall-postgresql-{binaries.major}-{identity.owner}"

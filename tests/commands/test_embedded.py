@@ -8,7 +8,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from collector.embedded import binaries, directory
+from collector.embedded import binaries, identity
 from collector.embedded.directory import opened
 from collector.embedded.server import Server
 from collector.errors import StoreError
@@ -99,7 +99,7 @@ def test_root_without_user_namespaces_drops_to_a_user(
         private / carried.bin.relative_to(carried.bin.parents[2]), carried.major, "wheel"
     )
     monkeypatch.setattr(binaries, "wheel", lambda: moved)
-    monkeypatch.setattr(directory, "namespaces_allowed", lambda: False)
+    monkeypatch.setattr(identity, "namespaces_allowed", lambda: False)
     data = Path("/var/tmp") / f"pinfall-test-{os.getpid()}"  # where an ordinary user gets to
     copies = []
     try:
@@ -127,6 +127,6 @@ def test_a_namespace_that_is_gone_says_how_to_convert(
     if os.geteuid():
         pytest.skip("needs root")
     _starts(tmp_path)
-    monkeypatch.setattr(directory, "namespaces_allowed", lambda: False)
+    monkeypatch.setattr(identity, "namespaces_allowed", lambda: False)
     with pytest.raises(StoreError, match=r"chown -R \w+ /"):
         _starts(tmp_path)

@@ -143,6 +143,27 @@ async def test_a_key_of_another_process_is_found_at_once(site: Site) -> None:
     assert await site.pool.fetchval("SELECT environment FROM violation") == "staging"
 
 
+async def test_a_disabled_key_is_turned_away_by_every_process(site: Site) -> None:
+    from collector.app import collecting
+    from collector.store import projects
+    from tests.make import NOON
+
+    async with collecting(site.collector.settings, lambda: NOON) as other:
+        url = f"{other.public_url()}/r/{site.key}"
+        async with site.session.post(url, json=neutral()) as response:
+            assert response.status == 200
+        async with site.pool.acquire() as connection:
+            await projects.disable_key(connection, site.key, NOON)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while True:
+            async with site.session.post(url, json=neutral()) as response:
+                if response.status == 403:
+                    break
+            assert loop.time() - began < 10
+            await asyncio.sleep(0.2)
+
+
 async def test_nothing_else_is_there(site: Site) -> None:
     async def status(method: str, path: str) -> int:
         async with site.session.request(
