@@ -112,7 +112,7 @@ _TABLES = (
         violations  bigint NOT NULL
     )
     """,
-    "CREATE INDEX signature_last_seen ON signature (project, last_seen DESC)",
+    "CREATE INDEX signature_last_seen ON signature (last_seen DESC)",
     # Appended by ingest, folded into signature in the background: no two flushes share a row.
     """
     CREATE TABLE signature_delta (
@@ -156,7 +156,7 @@ _TABLES = (
         details         jsonb NOT NULL  -- what is read by people only: flags, error, unknown keys
     ) PARTITION BY RANGE (received_at)
     """,
-    "CREATE INDEX violation_received_at ON violation (project, received_at DESC)",
+    "CREATE INDEX violation_received_at ON violation (received_at DESC)",
     "CREATE INDEX violation_host ON violation (project, host, received_at DESC)",
     "CREATE INDEX violation_signature ON violation (signature, received_at DESC)",
     # One a violation, for whoever counts affected installs. network, operator_network: hashes.

@@ -178,4 +178,4 @@ class Intake:
     async def learn_hosts(self) -> None:
         """Hosts that other processes admitted."""
         async with self.pool.acquire() as connection:
-            self.known.admitted = await hosts.admitted(connection)
+            self.known.admitted |= await hosts.admitted(connection)

@@ -75,13 +75,21 @@ async def fold(connection: Connection) -> None:
             await connection.execute(_FOLD)
 
 
+# Those seen last, by what is folded and by what is not; never all signatures.
 _NEWEST = """
+WITH fresh AS (
+    SELECT signature, max(last_seen) AS last_seen, sum(violations) AS violations
+    FROM signature_delta GROUP BY signature
+), candidate AS (
+    (SELECT id FROM signature ORDER BY last_seen DESC LIMIT $1) UNION SELECT signature FROM fresh
+)
 SELECT s.id, p.name AS project, s.host, s.kind, s.issuer_path, s.first_seen,
-    greatest(s.last_seen, max(d.last_seen)) AS last_seen,
-    s.violations + coalesce(sum(d.violations), 0)::bigint AS violations
-FROM signature s JOIN project p ON p.id = s.project
-LEFT JOIN signature_delta d ON d.signature = s.id
-GROUP BY s.id, p.name ORDER BY greatest(s.last_seen, max(d.last_seen)) DESC LIMIT $1
+    greatest(s.last_seen, fresh.last_seen) AS last_seen,
+    s.violations + coalesce(fresh.violations, 0)::bigint AS violations
+FROM candidate JOIN signature s USING (id)
+JOIN project p ON p.id = s.project
+LEFT JOIN fresh ON fresh.signature = s.id
+ORDER BY greatest(s.last_seen, fresh.last_seen) DESC LIMIT $1
 """
 
 
@@ -91,4 +99,8 @@ async def newest(connection: Connection, limit: int) -> Sequence[asyncpg.Record]
 
 
 async def forget_before(connection: Connection, at: datetime) -> None:
-    await connection.execute("DELETE FROM signature WHERE last_seen < $1", at)
+    await connection.execute(
+        "DELETE FROM signature s WHERE last_seen < $1"
+        " AND NOT EXISTS (SELECT FROM signature_delta d WHERE d.signature = s.id)",
+        at,
+    )
