@@ -2,6 +2,8 @@ import asyncio
 import base64
 import gzip
 import json
+import random
+import ssl
 from collections import Counter
 from typing import Any
 
@@ -11,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collector.web.bodies import Pace
-from tests.make import neutral, okhttp_text, trustkit_android, trustkit_ios
+from tests.make import neutral, okhttp_text, trustkit_android, trustkit_ios, wrapped
 from tests.web.conftest import Site
 
 
@@ -372,6 +374,36 @@ async def test_any_bytes_get_an_answer(site: Site, raw: bytes) -> None:
     assert answer.status in (200, 400, 413, 422)
     if answer.status != 200:
         assert answer.json["type"].startswith("/problems/")
+
+
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
+@given(
+    chance=st.randoms(use_true_random=False),
+    number=st.integers(0, 10**9),
+    columns=st.sampled_from([(64, "\r\n"), (76, "\n"), (900, "\n")]),
+    maker=st.sampled_from([trustkit_ios, trustkit_android]),
+)
+async def test_any_report_posted_twice_in_any_spelling_counts_once(
+    site: Site, chance: random.Random, number: int, columns: tuple[int, str], maker: Any
+) -> None:
+    version = f"{number}-{chance.random()}"
+    first = maker(app_version=version)
+    assert (await site.post(first)).json["accepted"] == 1
+    again = maker(app_version=version)
+    for chain in ("validated-certificate-chain", "served-certificate-chain"):
+        if chain in again:
+            again[chain] = [
+                wrapped(ssl.PEM_cert_to_DER_cert(pem), *columns) for pem in again[chain]
+            ]
+    chance.shuffle(again["known-pins"])
+    keys = list(again)
+    chance.shuffle(keys)
+    body = (
+        [{key: again[key] for key in keys}]
+        if chance.random() < 0.5
+        else {key: again[key] for key in keys}
+    )
+    assert (await site.post(body, address=f"198.51.100.{number % 250}")).json["duplicates"] == 1
 
 
 async def test_postgres_refusals_of_odd_values_stay_out(site: Site, pool: asyncpg.Pool) -> None:
