@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import ssl
@@ -124,7 +125,7 @@ async def collecting(
         pages = Pages(pool, clock, ingest.one_address, lambda: url[0] if url else None)
         operator = operator_app(
             Health(intake, metrics, ingest.one_address),
-            Api(pool, keyring, clock),
+            Api(pool, keyring, clock, lambda: url[0] if url else ""),
             pages,
             settings.operator_token,
         )
@@ -171,10 +172,9 @@ async def _listen(
     try:
         listener = _socket(address)
     except OSError as error:
-        raise PinfallError(
-            f"cannot listen on {address}: {os.strerror(error.errno or 0)}; "
-            "is something else running there?"
-        ) from None
+        hint = "; is something else running there?" if error.errno == errno.EADDRINUSE else ""
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise PinfallError(f"cannot listen on {address}: {reason}{hint}") from None
     await web.SockSite(runner, listener, ssl_context=tls, backlog=1024).start()
     return int(listener.getsockname()[1])
 
@@ -196,7 +196,12 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
     try:
         context.load_cert_chain(settings.tls_cert, settings.tls_key)
     except (OSError, ssl.SSLError) as error:
-        raise PinfallError(f"PINFALL_TLS_CERT, PINFALL_TLS_KEY: {error}") from None
+        words = (
+            error.strerror
+            if not isinstance(error, ssl.SSLError)
+            else "not a PEM certificate and the key that fits it"
+        )
+        raise PinfallError(f"PINFALL_TLS_CERT, PINFALL_TLS_KEY: {words}") from None
     return context
 
 

@@ -66,7 +66,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     first = next((argument for argument in arguments if not argument.startswith("-")), None)
     told = _parser(first if first in names else None).parse_args(arguments)
     try:
-        return int(told.run(told))
+        code = int(told.run(told))
+        sys.stdout.flush()
+        return code
     except SettingsError as error:
         for line in str(error).splitlines():
             print(f"pinfall: {line}", file=sys.stderr)
@@ -77,5 +79,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `pinfall parse … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
+    except OSError as error:  # a file or a directory that cannot be used
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"pinfall: {place}{error.strerror or error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130

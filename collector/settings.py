@@ -131,7 +131,7 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     mistakes = []
     for name in environ:
         if name.startswith(PREFIX) and name not in known and not _OTHERS.fullmatch(name):
-            near = difflib.get_close_matches(name, known, 1)
+            near = difflib.get_close_matches(name, known, 1, cutoff=0.85)
             mistakes.append(f"{name}: no such setting" + (f"; is it {near[0]}?" if near else ""))
     values: dict[str, object] = {}
     for name, attribute in known.items():

@@ -36,15 +36,18 @@ def run(told: argparse.Namespace) -> int:
         partial.touch(mode=0o600)  # it holds every secret of the database
     except OSError as error:
         raise PinfallError(f"{partial}: {error.strerror}") from error
-    with database(load_settings(), data_directory(told), fresh=False) as (url, (binaries, *_)):
-        options = ["--format=custom", "--no-owner", "--no-privileges", f"--file={partial}"]
-        done = program(binaries, "pg_dump", options, url)
-    if done.returncode:
+    try:
+        with database(load_settings(), data_directory(told), fresh=False) as (url, (binaries, *_)):
+            options = ["--format=custom", "--no-owner", "--no-privileges", f"--file={partial}"]
+            done = program(binaries, "pg_dump", options, url)
+        if done.returncode:
+            words = done.stderr.strip().splitlines() or [f"exit {done.returncode}"]
+            raise PinfallError(f"pg_dump of PostgreSQL {binaries.major}: {words[0]}")
+    except BaseException:
         partial.unlink(missing_ok=True)
-        words = done.stderr.strip().splitlines() or [f"exit {done.returncode}"]
-        raise PinfallError(f"pg_dump of PostgreSQL {binaries.major}: {words[0]}")
+        raise
     partial.rename(target)
     print(
-        f"{target}: {target.stat().st_size / 1e6:.1f} MB, by pg_dump of PostgreSQL {binaries.major}"
+        f"{target}: {target.stat().st_size / 1e3:,.0f} kB, by pg_dump of PostgreSQL {binaries.major}"
     )
     return 0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import ssl
 import urllib.error
 import urllib.request
@@ -28,36 +29,41 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _tls(settings: Settings) -> list[str]:
-    if settings.tls_cert is None or settings.tls_key is None:
-        return []
+    named = (("TLS_CERT", settings.tls_cert), ("TLS_KEY", settings.tls_key))
     mistakes = [
         f"PINFALL_{name}: {path}: cannot be read"
-        for name, path in (("TLS_CERT", settings.tls_cert), ("TLS_KEY", settings.tls_key))
-        if not path.is_file()
+        for name, path in named
+        if path is not None and not path.is_file()
     ]
-    if not mistakes:
-        try:
-            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-            context.load_cert_chain(settings.tls_cert, settings.tls_key)
-        except (OSError, ssl.SSLError) as error:
-            mistakes.append(f"PINFALL_TLS_CERT, PINFALL_TLS_KEY: {error}")
-    return mistakes
+    if settings.tls_cert is None or settings.tls_key is None or mistakes:
+        return mistakes
+    try:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    except (OSError, ssl.SSLError):
+        return ["PINFALL_TLS_CERT, PINFALL_TLS_KEY: not a PEM certificate and the key that fits it"]
+    return []
 
 
-def _warnings(told: argparse.Namespace) -> list[str]:
+def _collector(told: argparse.Namespace) -> tuple[str | None, str | None]:
+    """(URL, token) of the collector to ask, if there is one."""
+    if os.environ.get("PINFALL_URL"):
+        return os.environ["PINFALL_URL"].rstrip("/"), os.environ.get("PINFALL_TOKEN")
+    found = running.find(data_directory(told))
+    return (found.operator_url, found.token) if found else (None, None)
+
+
+def _warnings(url: str, token: str | None) -> list[str]:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    request = urllib.request.Request(url + "/readyz", headers=headers)  # noqa: S310 (the operator's own)
     try:
-        found = running.find(data_directory(told))
-    except PinfallError as error:
-        return [str(error)]
-    if found is None:
-        return []
-    try:
-        with urllib.request.urlopen(found.operator_url + "/readyz", timeout=5) as answer:  # noqa: S310
-            return list(json.loads(answer.read()).get("warnings", []))
+        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
+            return [str(warning) for warning in json.loads(answer.read()).get("warnings", [])]
     except urllib.error.HTTPError as error:
-        return [] if error.code == 401 else ["the collector is not ready"]
+        words = {401: "does not take PINFALL_TOKEN", 503: "is not ready: Postgres does not answer"}
+        return [f"the collector at {url} {words.get(error.code, f'answers {error.code}')}"]
     except (OSError, ValueError):
-        return ["the collector does not answer"]
+        return [f"the collector at {url} does not answer"]
 
 
 def run(told: argparse.Namespace) -> int:
@@ -73,8 +79,13 @@ def run(told: argparse.Namespace) -> int:
                 choose(settings.postgres_bin)
             except PinfallError as error:
                 mistakes.append(str(error))
-    mistakes += _warnings(told)
+    url = None
+    try:
+        url, token = _collector(told)
+        mistakes += _warnings(url, token) if url else []
+    except PinfallError as error:
+        mistakes.append(str(error))
     if mistakes:
         raise SettingsError("\n".join(mistakes))
-    print("ok")
+    print("ok: settings and files" + (f"; the collector at {url} is ready" if url else ""))
     return 0

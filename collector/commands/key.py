@@ -5,6 +5,7 @@ process within 10 seconds. A key can be read out of an app: it lets reports in, 
 from __future__ import annotations
 
 import argparse
+import sys
 from urllib.parse import quote
 
 from collector.commands.options import add_data
@@ -48,7 +49,9 @@ def run(told: argparse.Namespace) -> int:
             "environment": told.environment,
             "trusted": told.trusted,
         }
-        print(request(told, "POST", "/api/v1/keys", wanted)["key"])
+        made = request(told, "POST", "/api/v1/keys", wanted)
+        print(made["key"])
+        print(f"reports to {made['ingest_url']}", file=sys.stderr)
         return 0
     if told.action == "disable":
         request(told, "POST", f"/api/v1/keys/{quote(told.key, safe='')}/disable", {})

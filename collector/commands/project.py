@@ -5,6 +5,7 @@ any, a host is admitted when it is reported from three networks, or from this ma
 from __future__ import annotations
 
 import argparse
+import shlex
 
 from collector.commands.options import add_data
 from collector.commands.remote import request
@@ -30,9 +31,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(told: argparse.Namespace) -> int:
     if told.action == "add":
         made = request(told, "POST", "/api/v1/projects", {"name": told.name, "hosts": told.host})
-        print(
-            f"made project '{made['name']}'; next: pinfall key add --project {made['name']} --app APP"
-        )
+        name = shlex.quote(made["name"])
+        print(f"made project '{made['name']}'; next: pinfall key add --project {name} --app APP")
         return 0
     for project in request(told, "GET", "/api/v1/projects")["projects"]:
         hosts = ", ".join(project["hosts"]) or "any host"

@@ -52,6 +52,8 @@ def _where(told: argparse.Namespace) -> tuple[str, str | None]:
 
 
 def _why(error: urllib.error.HTTPError) -> str:
+    if error.code == 404:
+        return "that is not the operator listener of a pinfall: check PINFALL_URL"
     try:
         problem = json.loads(error.read())
         return str(problem.get("detail") or problem.get("title"))

@@ -59,9 +59,13 @@ def run(told: argparse.Namespace) -> int:
     for name in told.files:
         try:
             body = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-        except OSError as error:
-            raise PinfallError(f"{name}: {error.strerror}") from error
+        except OSError as error:  # the others are sent all the same
+            print(f"pinfall: {name}: {error.strerror}", file=sys.stderr)
+            bad += 1
+            continue
         status, answer = _post(url, body, told.user_agent)
         bad += status != 200
         print(f"{name}: {status} {shown(answer.strip(), 2000)}")
+        if status == 404:
+            print("pinfall: an ingest URL looks like http://HOST:8080/r/KEY", file=sys.stderr)
     return 1 if bad else 0

@@ -27,6 +27,7 @@ from collector.commands.serve import serving, set_up
 from collector.embedded.directory import opened
 from collector.embedded.server import Server
 from collector.errors import PinfallError, StoreError
+from collector.reports.line import utc
 from collector.settings import Address, load_settings
 from collector.store import projects
 from collector.store.migrate import migrate
@@ -42,10 +43,9 @@ _WATCH = 0.5  # seconds
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port < 65536:
-        raise ValueError(text)
-    return port
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"'{text}' is no port from 0 (any) to 65535")
+    return int(text)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,6 +70,10 @@ def run(told: argparse.Namespace) -> int:
         public = Address(public.host, told.port)
     if told.operator_port is not None:
         operator = Address(operator.host, told.operator_port)
+    if public.port == operator.port != 0:
+        raise PinfallError(
+            f"reports and pages cannot share port {public.port}: say --operator-port"
+        )
     settings = dataclasses.replace(settings, public_address=public, operator_address=operator)
     data = data_directory(told)
     # A polite end also where a supervisor asks for it before the loop runs.
@@ -145,6 +149,7 @@ def _example(event: str) -> str:
         {
             "schema": "pin-report/1",
             "event_id": event,
+            "observed_at": utc(utc_now()),
             "host": "api.example.com",
             "outcome": "pin_mismatch",
             "enforced": True,

@@ -82,6 +82,8 @@ def choose_identity_error(path: Path) -> str:
     """Why files of another user cannot be used, in one line."""
     try:
         choose_identity(_owner(path))
+    except OSError as error:
+        return error.strerror or str(error)
     except StoreError as error:
         return str(error).replace("DIR", str(path))
     return "permission denied"
@@ -108,9 +110,15 @@ def opened(
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not _ours(path):
+            raise StoreError(f"{path} holds other files; use an empty or a new directory")
         lock = (path / "lock").open("a+")
+    except FileExistsError as error:
+        raise StoreError(f"{path} is a file, not a directory") from error
     except OSError as error:
-        reason = choose_identity_error(path) if path.exists() else error.strerror
+        reason = (
+            error.strerror if isinstance(error, FileNotFoundError) else choose_identity_error(path)
+        )
         raise StoreError(f"{path}: {reason}") from error
     with lock:
         _hold(lock, path)
@@ -132,6 +140,12 @@ def opened(
                 "somebody else's and closed; use another --data"
             )
         yield DataDirectory(path, identity, _reachable(binaries, path, identity))
+
+
+def _ours(path: Path) -> bool:
+    """Whether the directory is empty, or one of ours."""
+    names = {entry.name for entry in path.iterdir()}
+    return not names or bool(names & {"lock", "made.json", "postgres", "postgres.making"})
 
 
 def _hold(lock: IO[str], path: Path) -> None:

@@ -23,7 +23,7 @@ from collector.store.rows import Row
 log = structlog.get_logger()
 
 _TRIES = 3  # of one batch, while Postgres does not answer
-_PATIENCE = 8.0  # seconds for one try; a client waits about 30
+_PATIENCE = 5.0  # seconds for one try
 _PAUSE = 0.3
 
 
@@ -53,8 +53,17 @@ class Batch:
     def __post_init__(self) -> None:
         self.outcomes = [None] * len(self.rows)
 
-    async def store(self, pool: asyncpg.Pool, known: Known, clock: Callable[[], datetime]) -> bool:
-        """Try, and try again with the same id. False: some rows have no outcome."""
+    async def store(
+        self,
+        pool: asyncpg.Pool,
+        known: Known,
+        clock: Callable[[], datetime],
+        failed: Callable[[], None] = lambda: None,
+    ) -> bool:
+        """Try, and try again with the same id. False: some rows have no outcome.
+
+        failed: called for each try that Postgres did not answer.
+        """
         for attempt in range(_TRIES):
             try:
                 async with asyncio.timeout(_PATIENCE), pool.acquire() as connection:
@@ -65,6 +74,7 @@ class Batch:
                 # What was believed to be there may have gone with another server.
                 known.touched.clear()
                 known.partitions.clear()
+                failed()
             except Exception:
                 # A fault of our own: nothing of this batch is called durable, and the next goes on.
                 log.exception("flush.crashed")

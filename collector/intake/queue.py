@@ -43,12 +43,18 @@ def _shed_account(row: Row) -> Account:
 
 @dataclass(slots=True)
 class Intake:
-    """The queue and its flushers. ``most``: rows that may wait; past it, rows are refused."""
+    """The queue and its flushers.
+
+    most: rows that may wait; past it, rows are refused.
+    patience: seconds that a request waits for the commit; a client that posts once waits not much
+        longer. Rows that are committed after it are in the ledger as what became of them.
+    """
 
     pool: asyncpg.Pool
     metrics: Metrics
     clock: Callable[[], datetime]
     most: int = 20_000
+    patience: float = 10.0
     known: Known = field(default_factory=Known)
     is_down: bool = False
     _queue: deque[_Waiting] = field(default_factory=deque)
@@ -69,7 +75,8 @@ class Intake:
         self._queued += len(rows)
         self.metrics.queue.set(self._queued)
         self._wake.set()
-        return await waiting.done
+        await asyncio.wait((waiting.done,), timeout=self.patience)
+        return waiting.done.result() if waiting.done.done() else [Outcome.NOT_DURABLE] * len(rows)
 
     def count(self, account: Account, items: int = 1) -> None:
         """An entry for the ledger; it goes out with the next flush, within a second."""
@@ -102,7 +109,7 @@ class Intake:
         batch = Batch([row for waiting in taken for row in waiting.rows], self._counts)
         self._counts = Counter()
         try:
-            stored = await batch.store(self.pool, self.known, self.clock)
+            stored = await batch.store(self.pool, self.known, self.clock, self._tell_down)
         finally:
             # Also when this task is stopped, or failed in a way of its own: nobody waits for ever,
             # and the ledger loses nothing.
@@ -158,9 +165,9 @@ class Intake:
 
     async def _tell(self, *, down: bool) -> None:
         """Log a change, not each request; and settle what was in doubt once Postgres is back."""
-        if down and not self.is_down:
-            log.error("store.down")
-        if self.is_down and not down:
+        if down:
+            self._tell_down()
+        elif self.is_down:
             log.warning("store.up")
         self.is_down = down
         if down or not self._doubts:
@@ -174,6 +181,11 @@ class Intake:
                         self._counts.update(counts)
         except STORE_DOWN:
             log.debug("doubts.kept", batches=len(self._doubts))
+
+    def _tell_down(self) -> None:
+        if not self.is_down:
+            log.error("store.down")
+        self.is_down = True
 
     async def learn_hosts(self) -> None:
         """Hosts that other processes admitted."""

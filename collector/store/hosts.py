@@ -75,3 +75,16 @@ ORDER BY violations DESC, p.name, h.name LIMIT $1
 async def listed(connection: Connection, since: datetime, limit: int) -> Sequence[asyncpg.Record]:
     """Admitted hosts, those with most violations since then first."""
     return await connection.fetch(_LIST, limit, since)
+
+
+_OTHERS = """
+SELECT count(*) FROM violation v
+WHERE v.received_at > $1 AND NOT EXISTS (
+    SELECT FROM host h WHERE h.project = v.project AND h.name = v.host
+)
+"""
+
+
+async def others(connection: Connection, since: datetime) -> int:
+    """Violations since then whose host is not admitted."""
+    return int(await connection.fetchval(_OTHERS, since))

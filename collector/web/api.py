@@ -28,6 +28,7 @@ class Api:
     pool: asyncpg.Pool
     keyring: Keyring
     clock: Callable[[], datetime]
+    public_url: Callable[[], str]
 
     async def list_projects(self, _request: web.Request) -> web.Response:
         async with self.pool.acquire() as connection:
@@ -77,10 +78,11 @@ class Api:
                 now=self.clock(),
             )
         await self.keyring.refresh()
-        log.info("key.added", project=project, app=app, environment=environment, trusted=trusted)
+        log.info("key.added", key=key[:6], project=project, app=app, environment=environment)
         return web.json_response(
             {
                 "key": key,
+                "ingest_url": f"{self.public_url()}/r/{key}",
                 "project": project,
                 "app": app,
                 "environment": environment,
@@ -93,7 +95,7 @@ class Api:
         async with self.pool.acquire() as connection:
             await projects.disable_key(connection, request.match_info["key"], self.clock())
         await self.keyring.refresh()
-        log.info("key.disabled")
+        log.info("key.disabled", key=request.match_info["key"][:6])
         return web.json_response({"disabled": True})
 
     async def totals(self, _request: web.Request) -> web.Response:

@@ -39,7 +39,7 @@ class Place:
 
     role: str
     pin: str | None
-    subject: str
+    subject: str | None
     issuer: str | None = None
     validity: str | None = None
     sans: str | None = None
@@ -87,7 +87,7 @@ def _ladder(
         elif "hash" in slot:
             role = "trust anchor" if number and number == len(slots) - 1 else role
             places.append(
-                Place(role, slot["hash"], slot.get("subject") or "", pinned=slot["hash"] in pins)
+                Place(role, slot["hash"], slot.get("subject"), pinned=slot["hash"] in pins)
             )
         else:
             places.append(Place(role, None, "a certificate that cannot be read"))
@@ -106,8 +106,9 @@ def _verdict(pins: Sequence[str], ladder: list[Place]) -> str:
         return (
             f"{count} and the chain agree at: {', '.join(matching)}. The report contradicts itself."
         )
-    verb = "matches" if len(pins) == 1 else "match"
-    return f"{count} {verb} none of the {len(ladder)} certificates of this chain."
+    verb = "does not match" if len(pins) == 1 else "do not match"
+    places = "the one certificate" if len(ladder) == 1 else f"any of the {len(ladder)} certificates"
+    return f"{count} {verb} {places} of this chain."
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,7 @@ class Pages:
             groups = await signatures.newest(connection, _SIGNATURES)
             newest = await violations.newest(connection, _VIOLATIONS)
             totals = await ledger.totals(connection)
+            others = await hosts.others(connection, now - timedelta(days=1))
             wanted = {
                 bytes.fromhex(slot["certificate"])
                 for row in newest
@@ -154,6 +156,7 @@ class Pages:
             signatures=[{**row, "issuer_path": json.loads(row["issuer_path"])} for row in groups],
             violations=[_violation(row, known) for row in newest],
             totals=totals,
+            others=others,
             warning=self.one_address.warning,
             ingest_url=self.ingest_url(),
         )

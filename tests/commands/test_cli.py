@@ -92,6 +92,9 @@ def test_files_that_are_not_there() -> None:
     for command in (["parse", "/nowhere"], ["send", "/nowhere", "--url", "http://127.0.0.1:1/r/x"]):
         told = pinfall(*command)
         assert (told.returncode, told.stderr.count("\n")) == (1, 1)
+    both = pinfall("send", "/nowhere", "-", "--url", "http://127.0.0.1:1/r/x")
+    assert "/nowhere" in both.stderr
+    assert "no answer" in both.stderr
     told = pinfall("send", "-", "--url", "http://127.0.0.1:1/r/x")
     assert "no answer" in told.stderr
 
@@ -178,6 +181,8 @@ def test_secrets_are_not_shown() -> None:
 
 
 def test_check_reads_the_files(tmp_path: Path) -> None:
+    only = pinfall("check", "--data", tmp_path, env=environment(PINFALL_TLS_CERT="/a"))
+    assert "set both" in only.stderr
     missing = pinfall(
         "check", "--data", tmp_path, env=environment(PINFALL_TLS_CERT="/a", PINFALL_TLS_KEY="/b")
     )

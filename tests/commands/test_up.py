@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.process import another_user, directory_of, environment, gone, pinfall, up
+from tests.commands.process import Up, another_user, directory_of, environment, gone, pinfall, up
 from tests.make import neutral
 from tests.tools import needs
 
@@ -106,9 +106,79 @@ def test_commands_find_a_running_up(tmp_path: Path) -> None:
         assert (refused.returncode, "403" in refused.stdout) == (1, True)
         assert "no such key" in pinfall("key", "disable", "x", "--data", tmp_path).stderr
         assert "already" in pinfall("project", "add", "wallet", "--data", tmp_path).stderr
-        assert pinfall("check", "--data", tmp_path).stdout == "ok\n"
+        assert "is ready" in pinfall("check", "--data", tmp_path).stdout
+        url = environment(PINFALL_URL="http://127.0.0.1:1")
+        assert "does not answer" in pinfall("check", env=url).stderr
+        assert (
+            url_of(key, running) in pinfall("key", "add", "--app", "b", "--data", tmp_path).stderr
+        )
     lost = pinfall("key", "list", "--data", tmp_path)
     assert (lost.returncode, "nothing runs" in lost.stderr, lost.stderr.count("\n")) == (1, True, 1)
+
+
+def url_of(key: str, running: Up) -> str:
+    """Any ingest URL of it, up to the key."""
+    assert key
+    return running.ingest.rpartition("/")[0]
+
+
+@pytest.mark.parametrize("what", ["a file", "below a file", "other files"])
+def test_a_data_directory_that_cannot_be_one_is_one_line(tmp_path: Path, what: str) -> None:
+    file = tmp_path / "mine.txt"
+    file.write_text("x")
+    data = {"a file": file, "below a file": file / "data", "other files": tmp_path}[what]
+    told = pinfall("up", "--data", data)
+    assert (told.returncode, told.stderr.count("\n")) == (1, 1)
+    assert "Traceback" not in told.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_places_that_are_closed_are_one_line(tmp_path: Path) -> None:
+    user = another_user()
+    for command in (
+        ["up", "--data", "/root/x"],
+        ["backup", "/root/x.dump"],
+        ["restore", "/root/x.dump"],
+    ):
+        told = pinfall(*command, user=user, env=environment(HOME="/nonexistent"))
+        assert (told.returncode, told.stderr.count("\n")) == (1, 1), told.stderr
+
+
+def test_a_backup_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    told = pinfall("backup", tmp_path / "a.dump", "--data", tmp_path / "none")
+    assert (told.returncode, told.stderr.count("\n")) == (1, 1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_postgres_that_hangs_does_not_hold_clients(tmp_path: Path) -> None:
+    with up(tmp_path) as running:
+        group = os.getpgid(running.postgres())
+        pids = [
+            int(p.name)
+            for p in Path("/proc").iterdir()
+            if p.name.isdecimal() and _in_group(p, group)
+        ]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        began = time.monotonic()
+        answer = running.post(json.dumps(neutral(event_id="1")).encode())
+        waited = time.monotonic() - began
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+        assert answer["status"] == 503
+        assert waited < 20
+        deadline = time.monotonic() + 60
+        while not running.post(json.dumps(neutral(event_id="1")).encode()).get("notes") == []:
+            assert time.monotonic() < deadline
+        totals = running.totals()["default"]
+        assert totals["accepted"] == 1
+
+
+def _in_group(process: Path, group: int) -> bool:
+    try:
+        return os.getpgid(int(process.name)) == group
+    except ProcessLookupError:
+        return False
 
 
 def test_backup_while_it_runs_and_restore_elsewhere(tmp_path: Path) -> None:

@@ -156,7 +156,7 @@ async def test_the_page_explains_a_violation(site: Site) -> None:
         "com.example.wallet",
     ):
         assert text in page.text
-    assert "The 2 pins match none of the 3 certificates of this chain." in page.text
+    assert "The 2 pins do not match any of the 3 certificates of this chain." in page.text
     for role in ("leaf", "intermediate", "root", "trust anchor"):
         assert role in page.text
     assert "CN=Pinfall Test Intermediate" in page.text
