@@ -7,12 +7,14 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any, TypeVar
 
 import structlog
 
 from collector.metrics import Metrics
 
 log = structlog.get_logger()
+T = TypeVar("T")
 died: list[str] = []  # tasks that ended by themselves: the process then exits with 1
 
 
@@ -40,6 +42,25 @@ async def every(
             if failing:
                 log.info("background.recovered", task=name)
             failing = False
+
+
+_late: set[asyncio.Task[Any]] = set()  # or they would be collected while they run
+
+
+async def within(seconds: float, coroutine: Coroutine[None, None, T]) -> T:
+    """The result, or TimeoutError after so many seconds, whatever happens.
+
+    Unlike ``asyncio.timeout`` it does not wait for the coroutine to notice: a driver whose server
+    hangs takes as long to give up a query as it takes to do it.
+    """
+    task = asyncio.create_task(coroutine)
+    _late.add(task)
+    task.add_done_callback(_late.discard)
+    await asyncio.wait((task,), timeout=seconds)
+    if task.done():
+        return task.result()
+    task.add_done_callback(lambda late: late.cancelled() or late.exception())  # heard, and let go
+    raise TimeoutError
 
 
 @asynccontextmanager

@@ -8,11 +8,13 @@ from hashlib import blake2b
 
 import asyncpg
 
+from collector.background import within
 from collector.model import ProjectId
 from collector.reports.hosts import matches
 from collector.store import projects
 
 REFRESH = 3.0  # seconds
+_PATIENCE = 5.0  # seconds that the one who asks waits
 _IMPATIENT = 1.0  # an unknown key may ask again this often, for all senders together
 
 
@@ -41,7 +43,6 @@ class Keyring:
         self._hash_key = hash_key.encode() if hash_key else None
         self._keys: dict[str, Key] = {}
         self._asked = float("-inf")
-        self._asking = asyncio.Lock()
 
     async def refresh(self) -> None:
         async with self._pool.acquire() as connection:
@@ -65,15 +66,16 @@ class Keyring:
         return blake2b(str(project).encode(), key=self._hash_key[:64], digest_size=32).digest()
 
     async def find(self, key: str) -> Key | None:
-        """The key, or None. One that is not known may have been made a moment ago: look once."""
+        """The key, or None. One that is not known may have been made a moment ago: look once.
+
+        Raises what asyncpg raises, or TimeoutError, where Postgres does not answer.
+        """
         found = self._keys.get(key)
-        loop = asyncio.get_running_loop()
-        if found is not None or loop.time() - self._asked < _IMPATIENT:
+        now = asyncio.get_running_loop().time()
+        if found is not None or now - self._asked < _IMPATIENT:
             return found
-        async with self._asking:
-            if loop.time() - self._asked >= _IMPATIENT:
-                self._asked = loop.time()
-                await self.refresh()
+        self._asked = now
+        await within(_PATIENCE, self.refresh())
         return self._keys.get(key)
 
     @property

@@ -9,11 +9,12 @@ import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
 import structlog
 from aiohttp import web
 
+from collector.background import within
 from collector.errors import Reason, ReportError
 from collector.intake.durable import Outcome
 from collector.intake.keyring import Key, Keyring
@@ -55,7 +56,7 @@ class Ingest:
     limits: Limits = LIMITS
     pace: Pace = field(default_factory=Pace)
     one_address: OneAddress = field(default_factory=OneAddress)
-    _day_secrets: dict[object, bytes] = field(default_factory=dict)
+    _day_secrets: dict[date, bytes] = field(default_factory=dict)
 
     async def post(self, request: web.Request) -> web.Response:
         """POST /r/{key}: one report in any dialect, an array, or NDJSON."""
@@ -161,11 +162,14 @@ class Ingest:
         day = at.date()
         found = self._day_secrets.get(day)
         if found is None:
-            async with self.intake.pool.acquire() as connection:
-                found = await secrets.of_the_day(connection, day)
+            found = await within(self.intake.patience, self._read_day_secret(day))
             self._day_secrets.clear()
             self._day_secrets[day] = found
         return found
+
+    async def _read_day_secret(self, day: date) -> bytes:
+        async with self.intake.pool.acquire() as connection:
+            return await secrets.of_the_day(connection, day)
 
     def _received(self, key: Key | None, items: int) -> None:
         self.metrics.receive(items)
