@@ -19,11 +19,11 @@ from aiohttp import web
 from collector.background import every, running
 from collector.errors import PinfallError, StoreError
 from collector.intake.keyring import REFRESH, Keyring
-from collector.intake.maintain import fold, maintain
+from collector.intake.maintain import fold, maintain, make_partitions
 from collector.intake.queue import Intake
 from collector.metrics import Metrics
 from collector.settings import Address, Settings
-from collector.store.connect import open_pool
+from collector.store.connect import STORE_DOWN, no_password, open_pool
 from collector.web.api import Api
 from collector.web.health import Health
 from collector.web.ingest import Ingest, public_app
@@ -101,9 +101,10 @@ async def collecting(
         try:
             await keys()
             await learn()
-            await maintain(pool, clock(), settings.retention_days)
-        except OSError as error:
-            raise StoreError(f"Postgres does not answer: {error}") from None
+            await make_partitions(pool, clock())
+        except STORE_DOWN as error:
+            words = no_password(error, settings.database_url)
+            raise StoreError(f"Postgres does not answer: {words}") from None
 
         stack.push_async_callback(intake.drain)
         for number in range(FLUSHERS):
@@ -114,7 +115,8 @@ async def collecting(
             ("fold", 10.0, lambda: fold(pool)),
             ("maintain", 3600.0, lambda: maintain(pool, clock(), settings.retention_days)),
         ):
-            task = every(timedelta(seconds=seconds), name, tick, metrics)
+            first = timedelta(seconds=min(seconds, 30.0))
+            task = every(timedelta(seconds=seconds), name, tick, metrics, first)
             await stack.enter_async_context(running(name, task))
 
         tls = _tls(settings)
@@ -122,10 +124,13 @@ async def collecting(
             reload = _reload_tls(tls, settings.tls_cert, settings.tls_key)
             await stack.enter_async_context(running("tls", reload))
         url: list[str] = []
-        pages = Pages(pool, clock, ingest.one_address, lambda: url[0] if url else None)
+        # Pages have connections of their own: people who reload do not hold up reports.
+        reading = await open_pool(settings.database_url, size=3, seconds=10)
+        stack.push_async_callback(_close, reading)
+        pages = Pages(reading, clock, ingest.one_address, lambda: url[0] if url else None)
         operator = operator_app(
             Health(intake, metrics, ingest.one_address),
-            Api(pool, keyring, clock, lambda: url[0] if url else ""),
+            Api(reading, keyring, clock, lambda: url[0] if url else ""),
             pages,
             settings.operator_token,
         )
@@ -162,6 +167,7 @@ async def _listen(
         access_log=None,
         shutdown_timeout=_SHUTDOWN,
         keepalive_timeout=75,
+        lingering_time=1.0,  # seconds given to what is left of a body that was refused
         auto_decompress=False,  # we do it, within limits
         handler_cancellation=False,
     )

@@ -19,16 +19,24 @@ died: list[str] = []  # tasks that ended by themselves: the process then exits w
 
 
 async def every(
-    interval: timedelta, name: str, tick: Callable[[], Awaitable[None]], metrics: Metrics
+    interval: timedelta,
+    name: str,
+    tick: Callable[[], Awaitable[None]],
+    metrics: Metrics,
+    first: timedelta | None = None,
 ) -> None:
-    """Run ``tick`` for ever. A failed round is counted, logged when it is the first, tried again.
+    """Run ``tick`` for ever, the first time after ``first``.
+
+    A failed round is counted, logged when it is the first, tried again.
 
     A round is given five intervals, at least 30 s: a stuck query must not stop the task.
     """
     seconds = interval.total_seconds()
     failing = False
+    wait = seconds if first is None else first.total_seconds()
     while True:
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(wait)
+        wait = seconds
         try:
             async with asyncio.timeout(max(5 * seconds, 30)):
                 await tick()

@@ -1,6 +1,6 @@
 """Logs: an event, then facts. JSON unless a person watches.
 
-Never in a log line: a report's body, an install id, an address, a key, a URL with a secret.
+Never in a log line: a report's body, an install id, an address, a whole key, a URL with a secret.
 """
 
 from __future__ import annotations

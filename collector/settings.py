@@ -156,6 +156,10 @@ def _contradictions(values: Mapping[str, object]) -> list[str]:
         mistakes.append("PINFALL_DATABASE_URL: should start with postgresql://")
     if ("tls_cert" in values) != ("tls_key" in values):
         mistakes.append("PINFALL_TLS_CERT and PINFALL_TLS_KEY: set both, or neither")
+    if values.get("proxy_protocol") and "tls_cert" in values:
+        mistakes.append(
+            "PINFALL_PROXY_PROTOCOL: with TLS of our own it cannot work; let the proxy do TLS"
+        )
     if "hash_key" in values and len(str(values["hash_key"])) < 16:
         mistakes.append("PINFALL_HASH_KEY: should be a text of 16 characters or more")
     operator = values.get("operator_address")

@@ -86,7 +86,7 @@ class Server:
             if time.monotonic() > deadline or not any(
                 sign in words for sign in ("lock file", "shared memory", "still in use")
             ):
-                self.stop()
+                self._end()
                 raise StoreError(f"PostgreSQL did not start: {words}")
             time.sleep(0.3)  # a predecessor's children are still going
 
@@ -96,6 +96,13 @@ class Server:
 
     def stop(self) -> None:
         """Fast shutdown; a kill after a minute. Safe to repeat."""
+        self._end()
+        if self._sockets is not None and self._sockets != self.directory.path:
+            shutil.rmtree(self._sockets, ignore_errors=True)
+        self._sockets = None
+
+    def _end(self) -> None:
+        """The process only: who connects keeps its place for the next start."""
         process, self._process = self._process, None
         if process is not None and process.poll() is None:
             process.send_signal(signal.SIGINT)
@@ -104,9 +111,6 @@ class Server:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        if self._sockets is not None and self._sockets != self.directory.path:
-            shutil.rmtree(self._sockets, ignore_errors=True)
-        self._sockets = None
 
     def _environment(self) -> dict[str, str]:
         env = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "LC_", "PINFALL_"))}

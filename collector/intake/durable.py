@@ -40,15 +40,16 @@ class Outcome(StrEnum):
 class Batch:
     """Rows under one batch id, and entries for the ledger that go out with them.
 
-    ``outcomes`` fills up as parts are committed. ``doubt`` is the part whose commit may have
-    happened although its answer was lost: (its batch id, where its rows start and end).
+    ``outcomes`` fills up as parts are committed. ``doubts`` are parts whose commit may have happened
+    although its answer was lost: where their rows start and end, by batch id. ``counts`` go out with
+    the batch as a whole, under ``id``; what is left of them was not committed.
     """
 
     rows: list[Row]
     counts: Counter[Account]
     id: UUID = field(default_factory=uuid4)
     outcomes: list[Outcome | None] = field(init=False)
-    doubt: tuple[UUID, int, int] | None = None
+    doubts: dict[UUID, tuple[int, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.outcomes = [None] * len(self.rows)
@@ -96,15 +97,16 @@ class Batch:
         rows = self.rows[start:end]
         if rows and None not in self.outcomes[start:end]:
             return  # an earlier try got this far
+        whole = id_ == self.id
+        counts = self.counts if whole else Counter[Account]()
+        self.doubts[id_] = (start, end)
         try:
-            self.doubt = (id_, start, end)
-            accepted = await flush(connection, rows, self.counts, id_, known, clock())
-            self.doubt = None
+            accepted = await flush(connection, rows, counts, id_, known, clock())
         except Exception as error:
             state = refuses_the_row(error)
             if state is None or not rows:
                 raise
-            self.doubt = None
+            del self.doubts[id_]
             if len(rows) == 1:
                 await self._refuse(connection, start, state, id_, known, clock())
                 return
@@ -112,7 +114,9 @@ class Batch:
             await self._part(connection, start, middle, uuid5(id_, "left"), known, clock)
             await self._part(connection, middle, end, uuid5(id_, "right"), known, clock)
             return
-        self.counts.clear()
+        del self.doubts[id_]
+        if whole:
+            self.counts.clear()
         for index in range(len(rows)):
             told = Outcome.ACCEPTED if index in accepted else Outcome.DUPLICATE
             self.outcomes[start + index] = told
@@ -122,10 +126,17 @@ class Batch:
     ) -> None:
         row = self.rows[place]
         log.warning("row.refused", sqlstate=state, dialect=row.violation.dialect.value)
-        rejected = Account(row.project, row.violation.dialect.value, "rejected", Reason.UNSTORABLE)
+        dialect = row.violation.dialect.value
+        tally = Counter(
+            {
+                Account(row.project, dialect, "rejected", Reason.UNSTORABLE): 1,
+                Account(row.project, "", "received"): 1,
+            }
+        )
+        refused = uuid5(id_, "refused")
+        self.doubts[refused] = (place, place + 1)
         async with connection.transaction():
-            tally = self.counts + Counter({rejected: 1})
-            await flush(connection, [], tally, uuid5(id_, "refused"), known, now)
+            await flush(connection, [], tally, refused, known, now)
             await quarantine.add(connection, row, state)
-        self.counts.clear()
+        del self.doubts[refused]
         self.outcomes[place] = Outcome.UNSTORABLE

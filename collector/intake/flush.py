@@ -26,6 +26,7 @@ from collector.store.connect import Connection
 from collector.store.ledger import Account
 from collector.store.rows import Row, chains
 
+_MOST_CANDIDATES = 20  # hosts of one flush that may be admitted; others get their turn
 _MOST_KNOWN = 50_000  # shared rows remembered, by id; forgotten all at once
 
 
@@ -100,6 +101,7 @@ def _tally(
         counts_now = row.delivery.key in recorded and firsts[row.delivery.key] == index
         result = "accepted" if counts_now else "duplicate"
         tally[Account(row.project, row.violation.dialect.value, result)] += 1
+        tally[Account(row.project, "", "received")] += 1
     return tally
 
 
@@ -144,12 +146,22 @@ async def _admit(
     candidates: dict[tuple[ProjectId, str], list[Row]] = {}
     for row in rows:
         place = (row.project, row.host)
-        if place not in known.admitted and (row.registered or row.open_project):
+        wanted = row.registered or row.matching or row.open_project
+        room = place in candidates or len(candidates) < _MOST_CANDIDATES
+        if wanted and room and place not in known.admitted:
             candidates.setdefault(place, []).append(row)
     admitted = set()
+    if candidates:
+        await hosts.lock(connection)
     for (project, host), reported in sorted(candidates.items(), key=lambda entry: entry[0]):
-        registered = any(row.registered for row in reported)
-        local = any(row.local for row in reported)
-        if await hosts.admit(connection, project, host, now, registered=registered, local=local):
+        if await hosts.admit(
+            connection,
+            project,
+            host,
+            now,
+            registered=reported[0].registered,
+            matching=reported[0].matching,
+            local=any(row.local for row in reported),
+        ):
             admitted.add((project, host))
     return admitted

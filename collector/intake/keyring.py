@@ -30,8 +30,8 @@ class Key:
     hosts: tuple[str, ...]
     secret: bytes = field(repr=False)
 
-    def registers(self, host: str) -> bool:
-        """Whether the project names this host, itself or by a pattern."""
+    def matches(self, host: str) -> bool:
+        """Whether the host fits one of the project's patterns."""
         return any(matches(pattern, host) for pattern in self.hosts)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 import asyncpg
 import structlog
 
 from collector.store import content, deliveries, ledger, secrets, sightings, signatures, violations
+from collector.store.connect import STORE_DOWN, Connection
 
 log = structlog.get_logger()
 
@@ -17,20 +19,43 @@ ADDRESSES = timedelta(days=8)  # sightings, and the secrets that hash networks
 SIGNATURES = timedelta(days=400)
 
 
-async def maintain(pool: asyncpg.Pool, now: datetime, retention_days: int) -> None:
-    """Each step on its own: one that fails leaves the others done, and comes round again."""
-    today = now.date()
+async def make_partitions(pool: asyncpg.Pool, now: datetime) -> None:
     async with pool.acquire() as connection:
         for ahead in range(AHEAD):
-            await violations.make_partition(connection, today + timedelta(days=ahead))
-        dropped = await violations.forget_before(connection, today - timedelta(days=retention_days))
+            await violations.make_partition(connection, now.date() + timedelta(days=ahead))
+
+
+async def maintain(pool: asyncpg.Pool, now: datetime, retention_days: int) -> None:
+    """Each step on its own: one that fails leaves the others done, and comes round again.
+
+    Raises the last step's error, after all were tried.
+    """
+    today = now.date()
+    kept = today - timedelta(days=retention_days)
+
+    async def partitions(connection: Connection) -> None:
+        dropped = await violations.forget_before(connection, kept)
         if dropped:
             log.info("partitions.dropped", names=dropped)
-        await deliveries.forget_before(connection, now - DELIVERIES)
-        await sightings.forget_before(connection, now - ADDRESSES)
-        await secrets.forget_before(connection, (now - ADDRESSES).date())
-        await content.forget_before(connection, today - timedelta(days=retention_days + 2))
-        await signatures.forget_before(connection, now - SIGNATURES)
+
+    steps: tuple[Callable[[Connection], Awaitable[None]], ...] = (
+        lambda c: secrets.forget_before(c, (now - ADDRESSES).date()),
+        lambda c: sightings.forget_before(c, now - ADDRESSES),
+        partitions,
+        lambda c: deliveries.forget_before(c, now - DELIVERIES),
+        lambda c: content.forget_before(c, kept - timedelta(days=2)),
+        lambda c: signatures.forget_before(c, now - SIGNATURES),
+    )
+    await make_partitions(pool, now)
+    failed: BaseException | None = None
+    for step in steps:
+        try:
+            async with pool.acquire() as connection:
+                await step(connection)
+        except STORE_DOWN as error:
+            failed = error
+    if failed is not None:
+        raise failed
 
 
 async def fold(pool: asyncpg.Pool) -> None:

@@ -64,6 +64,7 @@ def prepare(
         network=network_hash(day_secret, "network", network_of(sender.address)),
         operator_network=network_hash(day_secret, "operator", operator_network_of(sender.address)),
         local=sender.address.is_loopback,
-        registered=key.registers(violation.name),
+        registered=violation.name in key.hosts,
+        matching=key.matches(violation.name),
         open_project=not key.hosts,
     )

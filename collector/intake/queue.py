@@ -7,6 +7,7 @@ after the commit that holds its rows.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from collector.intake.durable import Batch, Outcome
 from collector.intake.flush import Known
 from collector.metrics import Metrics
 from collector.model import platform_label
-from collector.store import deliveries, hosts
+from collector.store import deliveries, hosts, ledger
 from collector.store.connect import STORE_DOWN
 from collector.store.ledger import Account
 from collector.store.rows import Row
@@ -35,10 +36,6 @@ BATCH = 1000  # rows of one transaction
 class _Waiting:
     rows: Sequence[Row]
     done: asyncio.Future[list[Outcome]]
-
-
-def _shed_account(row: Row) -> Account:
-    return Account(row.project, row.violation.dialect.value, "shed", Reason.NOT_DURABLE)
 
 
 @dataclass(slots=True)
@@ -61,14 +58,15 @@ class Intake:
     _queued: int = 0
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _counts: Counter[Account] = field(default_factory=Counter)
-    _doubts: dict[UUID, tuple[Counter[Account], Counter[Account]]] = field(default_factory=dict)
+    _doubts: dict[UUID, Counter[Account]] = field(default_factory=dict)
 
     async def submit(self, rows: Sequence[Row]) -> list[Outcome]:
         """Make rows durable; their outcomes, in order. Answers after the commit."""
         if not rows:
             return []
         if self._queued + len(rows) > self.most:
-            self._shed(rows)
+            for row in rows:
+                self._shed(row, self._counts)
             return [Outcome.NOT_DURABLE] * len(rows)
         waiting = _Waiting(rows, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
@@ -87,17 +85,19 @@ class Intake:
         while True:
             if not self._queue:
                 self._wake.clear()
-                try:
+                with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), 1.0)
-                except TimeoutError:
-                    if not self._counts:
-                        continue
+            if not self._queue and not self._counts:
+                continue  # the other flusher took it
             await self._flush_queued()
 
     async def drain(self) -> None:
         """Flush until nothing waits: the last thing before the pool is closed."""
         while (self._queue or self._counts) and await self._flush_queued():
             pass
+        await self._settle_doubts()
+        if self._doubts:
+            log.error("doubts.lost", batches=len(self._doubts))
 
     async def _flush_queued(self) -> bool:
         """Take what is queued and store it; False if Postgres did not take all of it."""
@@ -130,30 +130,30 @@ class Intake:
 
     def _settle(self, batch: Batch) -> None:
         """Count what became of each row, and keep what is not in the ledger for the next flush."""
-        doubtful = range(0)
-        if batch.doubt is None:
-            self._counts.update(batch.counts)
+        # A row that may have been committed in several parts is settled with the smallest.
+        parts = sorted(batch.doubts.items(), key=lambda part: part[1][1] - part[1][0])
+        held: dict[UUID, Counter[Account]] = {id_: Counter() for id_, _ in parts}
+        if batch.id in held:
+            held[batch.id].update(batch.counts)
         else:
-            id_, start, end = batch.doubt
-            doubtful = range(start, end)
-            shed = Counter(_shed_account(row) for row in batch.rows[start:end])
-            self._doubts[id_] = shed, batch.counts
+            self._counts.update(batch.counts)
         for place, (row, outcome) in enumerate(zip(batch.rows, batch.outcomes, strict=True)):
             if outcome is None:
-                self._shed([row], ledger=place not in doubtful)
+                part = next((id_ for id_, (start, end) in parts if start <= place < end), None)
+                self._shed(row, self._counts if part is None else held[part])
             elif outcome is Outcome.UNSTORABLE:
                 self.metrics.result(row.project_name, row.violation.dialect, "rejected")
                 self.metrics.rejected.labels(reason=Reason.UNSTORABLE).inc()
             else:
                 self._count(row, outcome)
+        self._doubts.update(held)
 
-    def _shed(self, rows: Sequence[Row], *, ledger: bool = True) -> None:
-        for row in rows:
-            dialect = row.violation.dialect
-            self.metrics.result(row.project_name, dialect, "shed")
-            self.metrics.rejected.labels(reason=Reason.NOT_DURABLE).inc()
-            if ledger:
-                self.count(_shed_account(row))
+    def _shed(self, row: Row, ledger: Counter[Account]) -> None:
+        dialect = row.violation.dialect
+        self.metrics.result(row.project_name, dialect, "shed")
+        self.metrics.rejected.labels(reason=Reason.NOT_DURABLE).inc()
+        ledger[Account(row.project, dialect.value, "shed", Reason.NOT_DURABLE)] += 1
+        ledger[Account(row.project, "", "received")] += 1
 
     def _count(self, row: Row, outcome: Outcome) -> None:
         v = row.violation
@@ -170,15 +170,19 @@ class Intake:
         elif self.is_down:
             log.warning("store.up")
         self.is_down = down
-        if down or not self._doubts:
-            return
+        if not down:
+            await self._settle_doubts()
+
+    async def _settle_doubts(self) -> None:
+        """Enter each batch that was in doubt, with its rows as shed; one that is there already was
+        committed after all. Entering it waits for a transaction of it that is still open."""
         try:
-            async with self.pool.acquire() as connection:
-                for id_, (shed, counts) in list(self._doubts.items()):
-                    committed = await deliveries.was_committed(connection, id_)
-                    if self._doubts.pop(id_, None) and not committed:
-                        self._counts.update(shed)
-                        self._counts.update(counts)
+            while self._doubts:
+                id_ = next(iter(self._doubts))
+                async with self.pool.acquire() as connection, connection.transaction():
+                    if await deliveries.begin_batch(connection, id_, self.clock()):
+                        await ledger.append(connection, self._doubts[id_], self.clock())
+                self._doubts.pop(id_, None)
         except STORE_DOWN:
             log.debug("doubts.kept", batches=len(self._doubts))
 

@@ -19,7 +19,9 @@ from collector.reports.der import certificate_and_spki
 
 _BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]{0,32}CERTIFICATE-----")
 _END = "-----END"
-_CACHED = 4096  # certificates; about 20 MB at 2 kB of DER and as much of PEM
+_CACHED = 2048  # certificates
+_LARGE = 8192  # characters, or bytes, from which on one is read anew each time: 30 MB at the worst
+_WORST_KEY, _WORST_EXPONENT = 8192, 2**32  # of RSA
 _WORST_TEXT = 512  # characters of a name
 _WORST_SANS = 50
 
@@ -32,9 +34,12 @@ def split_pem(text: str) -> list[str]:
     return [text[a:b] for a, b in zip(starts, [*starts[1:], len(text)], strict=True)]
 
 
-@lru_cache(maxsize=_CACHED)
 def read_certificate(text: str) -> Certificate | None:
     """PEM (any wrapping, CRLF, leading blanks, escaped newlines) or bare base64 DER, or None."""
+    return _read_cached(text) if len(text) <= _LARGE else _read(text)
+
+
+def _read(text: str) -> Certificate | None:
     begin = _BEGIN.search(text)
     body = text[begin.end() :] if begin else text
     end = body.find(_END)
@@ -46,6 +51,9 @@ def read_certificate(text: str) -> Certificate | None:
         return certificate_from_der(binascii.a2b_base64(body))
     except ValueError:  # binascii.Error is one
         return None
+
+
+_read_cached = lru_cache(maxsize=_CACHED)(_read)
 
 
 def certificate_from_der(data: bytes) -> Certificate:
@@ -103,9 +111,12 @@ class Facts:
     key: str | None = None  # "RSA 2048", "ECDSA secp256r1"
 
 
-@lru_cache(maxsize=_CACHED)
 def facts(der: bytes) -> Facts:
     """Names, validity, roles of a certificate. Costs 100 us: only for certificates that are new."""
+    return _facts_cached(der) if len(der) <= _LARGE else _facts(der)
+
+
+def _facts(der: bytes) -> Facts:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # serial 0 and the like: told, not refused
@@ -123,6 +134,9 @@ def facts(der: bytes) -> Facts:
             )
     except Exception:  # noqa: BLE001 (a parser of somebody else's on an attacker's bytes)
         return Facts()
+
+
+_facts_cached = lru_cache(maxsize=_CACHED)(_facts)
 
 
 def _clean(text: str) -> str:
@@ -163,22 +177,29 @@ def _key(certificate: x509.Certificate) -> str | None:
             return type(key).__name__
 
 
-@lru_cache(maxsize=_CACHED)
 def _signed(child: bytes, parent: bytes) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            x509.load_der_x509_certificate(child).verify_directly_issued_by(
-                x509.load_der_x509_certificate(parent)
-            )
+            issuer = x509.load_der_x509_certificate(parent)
+            key = issuer.public_key()
+            if isinstance(key, rsa.RSAPublicKey) and (
+                key.key_size > _WORST_KEY or key.public_numbers().e > _WORST_EXPONENT
+            ):
+                return False  # made to cost milliseconds; no authority has such a key
+            x509.load_der_x509_certificate(child).verify_directly_issued_by(issuer)
     except Exception:  # noqa: BLE001 (as above; whatever it is, it is no proof)
         return False
     return True
 
 
+_signed_cached = lru_cache(maxsize=_CACHED)(_signed)
+
+
 def signed_by(child: Certificate, parent: Certificate) -> bool:
     """Whether ``parent``'s name and key issued ``child``. Unknown algorithms count as no."""
-    return _signed(child.der, parent.der)
+    small = len(child.der) + len(parent.der) <= _LARGE
+    return (_signed_cached if small else _signed)(child.der, parent.der)
 
 
 def role(place: int, certificate: Certificate) -> str:

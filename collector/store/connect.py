@@ -29,14 +29,14 @@ def refuses_the_row(error: BaseException) -> str | None:
     return "22000" if isinstance(error, ValueError | TypeError | OverflowError) else None
 
 
-async def open_pool(url: str, *, size: int = 8) -> asyncpg.Pool:
+async def open_pool(url: str, *, size: int = 8, seconds: float = 30) -> asyncpg.Pool:
     """A pool that opens connections as they are needed. Raises StoreError if none can be opened."""
     try:
         return await asyncpg.create_pool(
             url,
             min_size=1,
             max_size=size,
-            command_timeout=30,
+            command_timeout=seconds,
             timeout=10,
             server_settings={"application_name": "pinfall", "timezone": "UTC"},
         )

@@ -55,10 +55,6 @@ async def begin_batch(connection: Connection, batch: UUID, now: datetime) -> boo
     return await connection.fetchval(_BEGIN, batch, now) is not None
 
 
-async def was_committed(connection: Connection, batch: UUID) -> bool:
-    return bool(await connection.fetchval("SELECT true FROM batch WHERE id = $1", batch))
-
-
 async def forget_before(connection: Connection, at: datetime) -> None:
     await connection.execute("DELETE FROM delivery WHERE received_at < $1", at)
     await connection.execute("DELETE FROM batch WHERE at < $1", at)

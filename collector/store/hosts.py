@@ -13,6 +13,8 @@ from collector.store.connect import Connection
 NETWORKS = 3  # that have to report a host before it is admitted, in a project without patterns
 MOST = 100  # hosts admitted a project without patterns
 MOST_AN_HOUR = 10
+MOST_MATCHING = 200  # by wildcards of a project
+MATCHING_AN_HOUR = 50
 
 _SEEN_BY = """
 SELECT count(*) FROM (
@@ -33,24 +35,32 @@ async def admit(
     now: datetime,
     *,
     registered: bool,
+    matching: bool,
     local: bool,
 ) -> bool:
     """Admit a host that was just reported, or say no. Inside the flush's transaction.
 
-    registered: it fits the project's patterns: there is always room.
-    local: it was reported from this machine: no networks are asked for.
+    registered: the project names it: there is always room.
+    matching: it fits a wildcard of the project, so no networks are asked for; but whoever has the
+        public key can make such names up, so room is limited.
+    local: it was reported from this machine: no networks are asked for either.
     """
     if not registered:
-        if not local:
+        if not (matching or local):
             since = now - timedelta(days=1)
             if await connection.fetchval(_SEEN_BY, project, host, since, NETWORKS) < NETWORKS:
                 return False
-        await connection.execute("SELECT pg_advisory_xact_lock(hashtext('pinfall.admit'))")
+        most, an_hour = (MOST_MATCHING, MATCHING_AN_HOUR) if matching else (MOST, MOST_AN_HOUR)
         hour_ago = now - timedelta(hours=1)
-        if not await connection.fetchval(_ROOM, project, hour_ago, MOST, MOST_AN_HOUR):
+        if not await connection.fetchval(_ROOM, project, hour_ago, most, an_hour):
             return False
     await connection.execute(_ADMIT, project, host, now)
     return True
+
+
+async def lock(connection: Connection) -> None:
+    """One transaction at a time admits hosts; taken before the first of them."""
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtext('pinfall.admit'))")
 
 
 async def admitted(connection: Connection) -> set[tuple[ProjectId, str]]:

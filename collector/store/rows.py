@@ -35,8 +35,9 @@ class Row:
     network: bytes
     operator_network: bytes
     local: bool
-    registered: bool  # the host fits one of the project's patterns
-    open_project: bool  # the project has no patterns: hosts are admitted as they come
+    registered: bool  # the project names this very host
+    matching: bool  # the host fits a wildcard of the project
+    open_project: bool  # the project names no hosts: they are admitted as they come
 
     @property
     def host(self) -> str:

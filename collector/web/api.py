@@ -14,6 +14,7 @@ from aiohttp import web
 
 from collector.errors import PinfallError
 from collector.intake.keyring import Keyring
+from collector.metrics import UNKNOWN
 from collector.reports.hosts import read_pattern
 from collector.reports.line import utc
 from collector.store import ledger, projects
@@ -107,7 +108,7 @@ class Api:
 
 async def _object(request: web.Request) -> dict[str, Any]:
     try:
-        told = json.loads(await request.text())
+        told = json.loads(await request.read())
     except (ValueError, RecursionError) as error:
         raise PinfallError("the body is not JSON") from error
     if not isinstance(told, dict):
@@ -120,6 +121,8 @@ def _name(told: dict[str, Any], field: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise PinfallError(f"{field}: should be a text")
     value = value.strip()
+    if value == UNKNOWN:
+        raise PinfallError(f"{field}: '{value}' stands for keys that are not known")
     if len(value) > _NAME or not value.isprintable():
         raise PinfallError(f"{field}: should be at most {_NAME} printable characters")
     return value

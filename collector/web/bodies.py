@@ -45,6 +45,8 @@ async def read(request: web.Request, most: int, pace: Pace) -> bytes:
             continue
         except (web.RequestPayloadError, OSError) as error:
             raise ReportError(Reason.NOT_JSON, "the body broke off") from error
+        if content.exception() is not None:
+            raise ReportError(Reason.NOT_JSON, "the body broke off")
         if not chunk and content.at_eof():
             return bytes(body)
         body += chunk

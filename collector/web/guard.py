@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
+import re
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -12,7 +12,7 @@ from aiohttp.typedefs import Middleware
 
 from collector.web.problems import Handler, problem
 
-_LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+_LOCAL = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?", re.IGNORECASE)
 _OPEN = frozenset({"/healthz"})
 _CHANGES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _HEADERS = {
@@ -26,13 +26,6 @@ _HEADERS = {
 }
 
 
-def _host(request: web.Request) -> str:
-    try:
-        return (urlsplit(f"//{request.host}").hostname or "").lower()
-    except ValueError:
-        return ""
-
-
 def _token(request: web.Request) -> str:
     scheme, _, value = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
@@ -40,7 +33,7 @@ def _token(request: web.Request) -> str:
     if scheme.lower() == "basic":  # a browser asks for it: any name, the token as the password
         try:
             return base64.b64decode(value.strip(), validate=True).decode().partition(":")[2]
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:
             return ""
     return ""
 
@@ -51,7 +44,15 @@ def _cross_site(request: web.Request) -> bool:
     if site is not None and site not in ("same-origin", "none"):
         return True
     origin = request.headers.get("Origin")
-    return origin is not None and urlsplit(origin).netloc.lower() != request.host.lower()
+    try:
+        return origin is not None and urlsplit(origin).netloc.lower() != request.host.lower()
+    except ValueError:
+        return True
+
+
+async def secure(_request: web.Request, response: web.StreamResponse) -> None:
+    """Headers of every answer of the operator listener."""
+    response.headers.update(_HEADERS)
 
 
 def guard(token: str | None) -> Middleware:
@@ -59,7 +60,7 @@ def guard(token: str | None) -> Middleware:
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if token is None and _host(request) not in _LOCAL:
+        if token is None and not _LOCAL.fullmatch(request.headers.get("Host", "")):
             return problem(421, detail="Without PINFALL_OPERATOR_TOKEN only localhost is answered.")
         if token is not None and request.path not in _OPEN:
             given = _token(request).encode("utf-8", "replace")
@@ -71,8 +72,6 @@ def guard(token: str | None) -> Middleware:
                 return problem(403, detail="Another site's page may not change anything here.")
             if request.content_type != "application/json":
                 return problem(415, detail="Changes are sent as application/json.")
-        response = await handler(request)
-        response.headers.update(_HEADERS)
-        return response
+        return await handler(request)
 
     return guarded

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
 from aiohttp import web
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from collector.background import within
 from collector.intake.queue import Intake
 from collector.metrics import Metrics
 from collector.store.connect import STORE_DOWN
@@ -32,10 +32,18 @@ class Health:
     async def ready(self, _request: web.Request) -> web.Response:
         """200 while reports can be made durable."""
         warnings = [warning] if (warning := self.one_address.warning) else []
+        reason = "the last commit failed" if self.intake.is_down else None
         try:
-            async with asyncio.timeout(3), self.intake.pool.acquire() as connection:
-                await connection.execute("SELECT 1")
+            read_only = await within(3.0, self._read_only())
+            reason = "Postgres is read-only" if read_only else reason
         except STORE_DOWN:
-            told = {"state": "down", "reason": "Postgres does not answer", "warnings": warnings}
+            reason = "Postgres does not answer"
+        if reason:
+            told = {"state": "down", "reason": reason, "warnings": warnings}
             return web.json_response(told, status=503)
         return web.json_response({"state": "ready", "warnings": warnings})
+
+    async def _read_only(self) -> bool:
+        async with self.intake.pool.acquire() as connection:
+            told = await connection.fetchval("SHOW transaction_read_only")
+        return bool(told == "on")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -77,15 +76,15 @@ class Ingest:
             hints = Hints(received_at, agent[:_AGENT] if agent else None)
             items = read_body(body, hints, self.limits)
         except ReportError as error:
-            self._received(key, 1)
+            self.metrics.receive(1)
             self._not_stored(key, "rejected", UNKNOWN, error.reason)
             return self._close(refusal(error), error)
         except STORE_DOWN:
-            self._received(None, 1)
+            self.metrics.receive(1)
             self._not_stored(None, "shed", UNKNOWN, Reason.NOT_DURABLE)
             return store_is_down()
         sender = Sender(address_of(request, self.proxies), hints.user_agent)
-        self._received(key, len(items))
+        self.metrics.receive(len(items))
         self.one_address.saw(sender.address, len(items))
         return await self._store(items, key, sender, received_at)
 
@@ -171,16 +170,14 @@ class Ingest:
         async with self.intake.pool.acquire() as connection:
             return await secrets.of_the_day(connection, day)
 
-    def _received(self, key: Key | None, items: int) -> None:
-        self.metrics.receive(items)
-        self.intake.count(Account(key.project if key else None, "", "received"), items)
-
     def _not_stored(self, key: Key | None, result: str, dialect: str, reason: Reason | str) -> None:
         self.metrics.result(key.project_name if key else UNKNOWN, dialect, result)
         if isinstance(reason, Reason):
             self.metrics.rejected.labels(reason=reason).inc()
         told = "" if dialect == UNKNOWN else dialect
-        self.intake.count(Account(key.project if key else None, told, result, reason))
+        project = key.project if key else None
+        self.intake.count(Account(project, told, result, reason))
+        self.intake.count(Account(project, "", "received"))
 
     def _close(self, response: web.Response, error: ReportError) -> web.Response:
         """A body that was not read to its end leaves nothing to read the next request from."""
@@ -213,7 +210,7 @@ def _key_text(request: web.Request) -> str | None:
     if scheme.lower() == "basic":
         try:
             decoded = base64.b64decode(value.strip(), validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:
             return None
         return decoded.partition(":")[0]
     return None

@@ -7,7 +7,7 @@ from pathlib import Path
 from aiohttp import web
 
 from collector.web.api import Api
-from collector.web.guard import guard
+from collector.web.guard import guard, secure
 from collector.web.health import Health
 from collector.web.pages import Pages
 from collector.web.problems import problems
@@ -16,7 +16,8 @@ _STATIC = Path(__file__).parent / "static"
 
 
 def operator_app(health: Health, api: Api, pages: Pages, token: str | None) -> web.Application:
-    app = web.Application(middlewares=[guard(token), problems], client_max_size=1024 * 1024)
+    app = web.Application(middlewares=[problems, guard(token)], client_max_size=1024 * 1024)
+    app.on_response_prepare.append(secure)
     app.router.add_get("/", pages.overview)
     app.router.add_get("/metrics", health.scrape)
     app.router.add_get("/healthz", health.alive)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
@@ -10,7 +11,7 @@ import structlog
 from aiohttp import web
 
 from collector.errors import PinfallError, Reason, ReportError
-from collector.store.connect import STORE_DOWN
+from collector.store.connect import STORE_DOWN, refuses_the_row
 
 log = structlog.get_logger()
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -78,7 +79,11 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
             raise
         keep = {k: v for k, v in error.headers.items() if k in ("Allow", "Retry-After")}
         return problem(error.status, headers=keep)
-    except STORE_DOWN:
+    except STORE_DOWN as error:
+        if refuses_the_row(error):
+            return problem(400, detail="A value that cannot be stored or looked up.")
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            return problem(404)
         return store_is_down()
     except Exception:
         log.exception("request.crashed", route=_route(request))

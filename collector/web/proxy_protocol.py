@@ -1,6 +1,7 @@
 """PROXY protocol version 2: a load balancer that does not speak HTTP says who the client is.
 
-Only where it was asked for: then every connection must begin with a header, so that nobody can
+Without TLS: balancers send the header before the handshake, and terminate TLS themselves. Only where
+it was asked for: then every connection must begin with a header, so that nobody can
 leave it out; what does not is closed.
 Source: haproxy.org, proxy-protocol.txt, section 2.2.
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
 
@@ -72,9 +73,8 @@ class _Header(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._timer = asyncio.get_running_loop().call_later(5.0, transport.abort)
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is not a subclass of it
+        self._timer = asyncio.get_running_loop().call_later(5.0, self._transport.abort)
 
     def data_received(self, data: bytes) -> None:
         assert self._transport is not None

@@ -2,8 +2,10 @@ import json
 import os
 import shlex
 import signal
+import socket
 import stat
 import subprocess
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -11,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.commands.process import another_user, directory_of, environment, gone, pinfall, up
-from tests.make import neutral
+from tests.make import neutral, okhttp_text
 from tests.tools import needs
+from tests.web.test_source import proxy_header
 
 
 def test_the_main_job(tmp_path: Path) -> None:
@@ -58,6 +61,49 @@ def test_postgres_is_started_again_when_it_dies(tmp_path: Path) -> None:
         assert running.post(json.dumps(neutral(event_id="1")).encode())["duplicates"] == 1
         totals = running.totals()["default"]
         assert totals["received"] == sum(n for result, n in totals.items() if result != "received")
+
+
+def test_kill_9_under_load_loses_nothing_and_the_ledger_adds_up(tmp_path: Path) -> None:
+    told = []
+    with up(tmp_path) as running:
+
+        def post(number: int) -> None:
+            for turn in range(1000):
+                body = json.dumps(
+                    [neutral(event_id=f"{number}-{turn}-{i}") for i in range(50)] + [7]
+                )
+                try:
+                    told.append(running.post(body.encode())["accepted"])
+                except (OSError, ValueError):
+                    return
+
+        threads = [threading.Thread(target=post, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        while len(told) < 40:
+            time.sleep(0.01)
+        os.kill(running.process.pid, signal.SIGKILL)
+        for thread in threads:
+            thread.join()
+        running.process.wait()
+    with up(tmp_path) as running:
+        totals = running.totals()["default"]
+        assert totals["accepted"] >= sum(told)
+        assert totals["received"] == sum(n for result, n in totals.items() if result != "received")
+
+
+def test_proxy_protocol_on_the_loop_that_serves(tmp_path: Path) -> None:
+    with up(tmp_path, env=environment(PINFALL_PROXY_PROTOCOL="true")) as running:
+        host, port = running.ingest.split("/")[2].split(":")
+        body = okhttp_text().encode()
+        head = f"POST /r/{running.ingest.rpartition('/')[2]} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+        for source, expected in (
+            ("198.51.100.7", b'"accepted":1'),
+            ("198.51.100.8", b'"accepted":1'),
+        ):
+            with socket.create_connection((host, int(port)), 10) as connection:
+                connection.sendall(proxy_header(source) + head.encode() + body)
+                assert expected in connection.recv(65536)
 
 
 def test_sigterm_is_a_polite_end(tmp_path: Path) -> None:

@@ -63,7 +63,9 @@ async def test_a_row_that_postgres_refuses_does_not_touch_its_neighbours(
     refused = await pool.fetchrow("SELECT * FROM quarantine")
     assert (refused["sqlstate"][:2], refused["delivery"]) == ("22", poison.delivery.key)
     async with pool.acquire() as connection:
-        assert await ledger.totals(connection) == {"default": {"accepted": 40, "rejected": 1}}
+        assert await ledger.totals(connection) == {
+            "default": {"received": 41, "accepted": 40, "rejected": 1}
+        }
 
 
 def _with_port(good: Row, port: int) -> Row:
@@ -77,7 +79,7 @@ async def test_a_batch_whose_answer_was_lost_is_not_done_twice(
 ) -> None:
     key = await project(pool)
     rows = [row(neutral(event_id="1"), key=key), row(okhttp_text(), key=key)]
-    counts = Counter({Account(key.project, "", "received"): 2})
+    counts = Counter({Account(key.project, "", "ignored"): 2})
     batch = uuid4()
     async with pool.acquire() as connection:
         for _ in range(3):
@@ -85,7 +87,7 @@ async def test_a_batch_whose_answer_was_lost_is_not_done_twice(
             assert accepted == {0, 1}
         assert await flush(connection, rows, Counter(), uuid4(), Known(), NOON) == frozenset()
         totals = await ledger.totals(connection)
-    assert totals == {"default": {"received": 2, "accepted": 2, "duplicate": 2}}
+    assert totals == {"default": {"received": 4, "ignored": 2, "accepted": 2, "duplicate": 2}}
     assert await pool.fetchval("SELECT count(*) FROM violation") == 2
 
 
@@ -94,7 +96,7 @@ async def test_halves_are_not_done_twice_either(pool: asyncpg.Pool, clock: Clock
     key = await project(pool)
     rows = [row(neutral(event_id=str(i)), key=key) for i in range(8)]
     rows[5] = _with_port(rows[5], 2**40)
-    batch = Batch(list(rows), Counter({Account(key.project, "", "received"): 8}))
+    batch = Batch(list(rows), Counter({Account(key.project, "", "ignored"): 3}))
 
     class Flaky:
         """A pool whose connection is cut in the middle, once."""
@@ -126,6 +128,8 @@ async def test_halves_are_not_done_twice_either(pool: asyncpg.Pool, clock: Clock
     async with pool.acquire() as connection:
         totals = await ledger.totals(connection)
     assert totals == {"default": {"received": 8, "accepted": 7, "rejected": 1}}
+    assert batch.counts == Counter({Account(key.project, "", "ignored"): 3})  # for the next batch
+    assert batch.doubts == {}
     assert await pool.fetchval("SELECT count(*) FROM violation") == 7
 
 
@@ -189,6 +193,7 @@ async def test_the_newest_signatures_hold_what_is_not_folded(
 async def test_hosts_are_admitted(pool: asyncpg.Pool, clock: Clock) -> None:
     key = await project(pool)
     named = await project(pool, "named", ["*.example.com"])
+    wild = await project(pool, "wild", ["*.example.com", "api.example.com"])
     async with flushing(pool, clock) as intake:
 
         async def report(host: str, address: str, project_key: Key = key) -> bool:
@@ -206,6 +211,11 @@ async def test_hosts_are_admitted(pool: asyncpg.Pool, clock: Clock) -> None:
         # The project that names its hosts: those at once, no others ever.
         assert await report("api.example.com", "198.51.9.1", named)
         assert not any([await report("a.example.org", f"198.51.{i}.1", named) for i in range(5)])
+        # A wildcard lets anybody with the key make names up: fifty an hour, and the named one always.
+        assert [await report(f"{i}.example.com", "198.51.9.1", wild) for i in range(60)].count(
+            True
+        ) == 50
+        assert await report("api.example.com", "198.51.9.1", wild)
         # Without patterns there is room for ten an hour.
         assert [await report(f"{i}.example.net", "127.0.0.1") for i in range(12)].count(True) == 7
         clock.now += timedelta(hours=2)
@@ -256,4 +266,4 @@ async def test_a_full_queue_refuses_and_counts(pool: asyncpg.Pool, clock: Clock)
     )
     await intake.drain()
     async with pool.acquire() as connection:
-        assert await ledger.totals(connection) == {"default": {"shed": 4}}
+        assert await ledger.totals(connection) == {"default": {"received": 4, "shed": 4}}

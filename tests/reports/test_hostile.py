@@ -120,6 +120,40 @@ def test_bodies_of_many_parts_are_cheap_to_refuse(raw: bytes) -> None:
     assert spent < 5  # was 30; tracing slows it down
 
 
+def test_a_key_that_is_made_to_cost_is_not_tried() -> None:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    from collector.reports.certificates import certificate_from_der, signed_by
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    own = x509.Name([])
+    builder = x509.CertificateBuilder(own, own, key.public_key(), 1, NOON, NOON)
+    good = certificate_from_der(builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER))
+    assert signed_by(good, good)
+    at = good.der.index(b"\x02\x03\x01\x00\x01")  # the exponent, made larger than it can be
+    assert at
+    from collector.reports import certificates
+
+    certificates._signed_cached.cache_clear()
+    try:
+        certificates._WORST_EXPONENT = 3
+        assert not signed_by(good, good)
+    finally:
+        certificates._WORST_EXPONENT = 2**32
+        certificates._signed_cached.cache_clear()
+
+
+def test_a_huge_certificate_is_not_remembered() -> None:
+    from collector.reports import certificates
+
+    before = certificates._read_cached.cache_info().currsize
+    read(trustkit_ios(validated_certificate_chain=["A" * 20_000] * 3))
+    assert certificates._read_cached.cache_info().currsize == before
+
+
 def test_one_odd_element_of_a_large_array_is_that_ones_business() -> None:
     good = body(trustkit_ios())
     raw = b"[" + b",".join([good] * 500) + b',{"hostname":"a.b","known-pins":[],"x":NaN},{"cut":}]'

@@ -15,6 +15,7 @@ TOKEN = "an operator token of some length"
     [
         ("localhost", 200), ("127.0.0.1:8081", 200), ("[::1]:8081", 200), ("LOCALHOST:1", 200),
         ("evil.example", 421), ("127.0.0.1.evil.example", 421), ("localhost.evil.example:8081", 421), ("", 421),
+        ("evil@localhost", 421), ("localhost/.evil.example", 421),
     ],
 )  # fmt: skip
 async def test_only_this_machine_by_its_own_name(site: Site, host: str, status: int) -> None:
@@ -73,6 +74,8 @@ async def test_changes_come_from_here(site: Site, headers: dict[str, str], statu
         ("keys", {"project": "default"}, "app"),
         ("keys", {"project": "default", "app": "a\u202eb"}, "printable"),
         ("keys/nonsense/disable", {}, "no such key"),
+        ("keys/%00/disable", {}, "cannot be stored"),
+        ("projects", {"name": "unknown"}, "unknown"),
     ],
 )
 async def test_mistakes_are_one_line(site: Site, path: str, body: object, words: str) -> None:
@@ -88,6 +91,30 @@ async def test_health(site: Site) -> None:
     assert await site.get("/healthz") == (200, "ok\n")
     status, text = await site.get("/readyz")
     assert (status, json.loads(text)) == (200, {"state": "ready", "warnings": []})
+
+
+async def test_it_is_not_ready_while_nothing_can_be_stored(site: Site) -> None:
+    name = await site.pool.fetchval("SELECT current_database()")
+    await site.pool.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    await site.collector.ingest.intake.pool.expire_connections()
+    assert (await site.post(neutral())).status == 503
+    status, text = await site.get("/readyz")
+    assert (status, json.loads(text)["state"]) == (503, "down")
+
+
+async def test_oddities_are_no_crash(site: Site) -> None:
+    headers = {"Content-Type": "application/json; charset=bogus"}
+    async with site.session.post(
+        f"{site.operator}/api/v1/projects", data='{"name": "x"}', headers=headers
+    ) as response:
+        assert response.status == 201
+    headers = {"Content-Type": "application/json", "Origin": "http://["}
+    async with site.session.post(
+        f"{site.operator}/api/v1/projects", data="{}", headers=headers
+    ) as response:
+        assert response.status == 403
+    assert (await site.get("/static/" + "x" * 300))[0] == 404
+    assert (await site.post(neutral(), path="/r", Authorization="Basic \xff\xff")).status == 403
 
 
 async def test_metrics_are_zero_from_the_start_and_few(site: Site) -> None:

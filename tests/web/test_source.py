@@ -101,7 +101,7 @@ async def test_the_same_text_counts_by_sender(site: Site) -> None:
     assert answers[2].json["duplicates"] == 1
 
 
-def _header(source: str, *, command: int = 0x21) -> bytes:
+def proxy_header(source: str, *, command: int = 0x21) -> bytes:
     address = ipaddress.ip_address(source)
     family = 0x11 if address.version == 4 else 0x21
     other = address.packed
@@ -111,11 +111,11 @@ def _header(source: str, *, command: int = 0x21) -> bytes:
     )
 
 
-def test_proxy_protocol_header() -> None:
-    header = _header("198.51.100.7")
+def test_proxy_protocolproxy_header() -> None:
+    header = proxy_header("198.51.100.7")
     assert parse(header + b"POST") == (28, ("198.51.100.7", 4711))
-    assert parse(_header("2001:db8::7")) == (52, ("2001:db8::7", 4711))
-    assert parse(_header("198.51.100.7", command=0x20)) == (28, None)
+    assert parse(proxy_header("2001:db8::7")) == (52, ("2001:db8::7", 4711))
+    assert parse(proxy_header("198.51.100.7", command=0x20)) == (28, None)
     assert [parse(header[:cut]) for cut in range(28)] == [None] * 28
     for bad in (
         b"POST / HTTP/1.1",
@@ -145,7 +145,7 @@ async def test_proxy_protocol(site: Site, chosen: dict[str, Any]) -> None:
     request = head.encode() + text
     port = site.collector.public_port
     answers = [
-        await asyncio.to_thread(_talk, port, _header(source) + request)
+        await asyncio.to_thread(_talk, port, proxy_header(source) + request)
         for source in ("198.51.100.7", "198.51.100.8", "2001:db8::7", "198.51.100.7")
     ]
     assert [b'"accepted":1' in a for a in answers] == [True, True, True, False]
