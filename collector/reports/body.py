@@ -107,10 +107,9 @@ def _split(body: bytes, limits: Limits) -> list[bytes]:
     if body[:1] == b"[":
         return _elements(body, limits) or [body]
     if body[:1] in (b"{", b'"') and b"\n" in body:
-        if body.count(b"\n") > 4 * limits.items:
-            lines = []
-        else:
-            lines = [line for line in body.splitlines() if line.strip(_BLANKS)]
+        if len(body) > limits.item_bytes and body.count(b"\n") > 4 * limits.items:
+            raise _too_many(limits)  # no single object is as large
+        lines = [line for line in body.splitlines() if line.strip(_BLANKS)]
         # One object over many lines has no line that is JSON and starts like an item, but the last.
         if len(lines) > 1 and any(line[:1] in b'{["' and _is_json(line) for line in lines[:20]):
             if len(lines) > limits.items:
