@@ -59,7 +59,7 @@ class Batch:
         pool: asyncpg.Pool,
         known: Known,
         clock: Callable[[], datetime],
-        failed: Callable[[], None] = lambda: None,
+        failed: Callable[[BaseException | None], None] = lambda _: None,
     ) -> bool:
         """Try, and try again with the same id. False: some rows have no outcome.
 
@@ -75,7 +75,7 @@ class Batch:
                 # What was believed to be there may have gone with another server.
                 known.touched.clear()
                 known.partitions.clear()
-                failed()
+                failed(error)
             except Exception:
                 # A fault of our own: nothing of this batch is called durable, and the next goes on.
                 log.exception("flush.crashed")

@@ -186,9 +186,9 @@ class Intake:
         except STORE_DOWN:
             log.debug("doubts.kept", batches=len(self._doubts))
 
-    def _tell_down(self) -> None:
+    def _tell_down(self, error: BaseException | None = None) -> None:
         if not self.is_down:
-            log.error("store.down")
+            log.error("store.down", error=type(error).__name__ if error else None)
         self.is_down = True
 
     async def learn_hosts(self) -> None:
