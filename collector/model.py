@@ -21,8 +21,20 @@ class Dialect(StrEnum):
     TRUSTKIT_IOS = "trustkit-ios"  # and macOS, tvOS, watchOS
     TRUSTKIT_ANDROID = "trustkit-android"
     OKHTTP_MESSAGE = "okhttp-message"
+    RN_SSL_MANAGER = "rn-ssl-manager"  # its Android half, and its event in JavaScript
+    SDK_CALLBACK = "sdk-callback"  # what an SDK tells its app, posted as it is
+    SENTRY = "sentry-webhook"
     HPKP = "hpkp"
+    REPORTING = "reporting-api"  # HPKP inside the envelope of the Reporting API
+    NEL = "nel"
+    EXPECT_CT = "expect-ct"
+    EXPECT_STAPLE = "expect-staple"
     GENERIC = "generic"  # pin-report/1, and JSON that an app made up around an exception
+    CONNECTIONS = "connections"  # success counts: the denominator
+
+
+ENVIRONMENTS = ("production", "staging", "debug")  # of a key; only the first can page
+PRODUCTION = ENVIRONMENTS[0]
 
 
 class Kind(StrEnum):
@@ -176,6 +188,7 @@ class Violation:
     install_id: str | None = None
     event_id: str | None = None
     occurrences: int = 1
+    sampling_fraction: float | None = None  # 0 < f <= 1: this item stands for 1/f of its kind
     server_ip: str | None = None
     error_type: str | None = None
     error_code: str | None = None
@@ -184,6 +197,11 @@ class Violation:
     test: bool = False  # a test suite's traffic, by its own marks
     flags: tuple[str, ...] = ()
     extra: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def weight(self) -> float:
+        """How many of its kind this one stands for."""
+        return 1.0 if self.sampling_fraction is None else 1 / self.sampling_fraction
 
     @property
     def name(self) -> str:
@@ -202,3 +220,41 @@ class Violation:
             if chain and chain[0].pin is not None:
                 return chain[0].pin
         return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """Connections of one client, or of a gateway, to one host over a stretch of time.
+
+    ``id`` makes it count once within its project. ``start`` <= ``end``, by the sender's clock;
+    None: at its receipt. ``pin_failures`` are of the same connections, never of reports.
+    """
+
+    id: str
+    host: str
+    successes: int
+    pin_failures: int = 0
+    app_id: str | None = None
+    app_version: str | None = None
+    platform: str | None = None
+    install_id: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    flags: tuple[str, ...] = ()
+
+
+class Skip(StrEnum):
+    """Why an item that was understood is neither stored nor refused. Labels of a metric."""
+
+    NOT_TLS = "not_tls"  # a network error that says nothing about certificates
+    ADDRESS_CHANGED = "address_changed"  # NEL: may hide a failure of TLS behind it
+    OTHER_TYPE = "other_type"  # of the Reporting API: csp-violation, deprecation, ...
+    NO_EXCEPTION = "no_exception"  # an alert of Sentry without an exception about certificates
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """An item that is well formed and says nothing of pins or certificates: only counted."""
+
+    dialect: Dialect
+    why: Skip

@@ -194,6 +194,108 @@ def _changed(
     return report
 
 
+def rn_ssl_manager(**changes: Any) -> dict[str, Any]:
+    report = {
+        "hostname": "api.example.com",
+        "enforced": True,
+        "known-pins": [f"sha256/{PIN_A}", f"sha256/{PIN_B}"],
+        "served-pins": [f"sha256/{issued.pin}" for issued in chain()[:2]],
+        "message": "Blocked connection to api.example.com",
+        "date-time": "2026-11-20T11:59:30Z",
+    }
+    return _changed(report, changes)
+
+
+def nel(type_: str = "tls.cert.pinned_key_not_in_cert_chain", **changes: Any) -> dict[str, Any]:
+    """One report of Network Error Logging in its envelope; ``changes`` are of its body."""
+    body_ = {
+        "elapsed_time": 87, "method": "GET", "phase": "connection", "protocol": "h2", "referrer": "",
+        "sampling_fraction": 1.0, "server_ip": "198.51.100.1", "status_code": 0, "type": type_,
+    }  # fmt: skip
+    return {
+        "age": 2000,
+        "type": "network-error",
+        "url": "https://api.example.com/",
+        "user_agent": "Mozilla/5.0",
+        "body": {**body_, **changes},
+    }
+
+
+def sentry(text: str | None = None) -> dict[str, Any]:
+    values = [
+        {"type": "IllegalStateException", "value": "could not load"},
+        {"type": "SSLPeerUnverifiedException", "module": "javax.net.ssl", "value": text or okhttp_text()},
+    ]  # fmt: skip
+    event = {
+        "event_id": "5f0f5a8e6d5c4b3a9e0c0b2a3c0f9d11",
+        "datetime": "2026-11-20T11:59:30.250000Z",
+        "release": "com.example.wallet@8.24.1+77",
+        "environment": "production",
+        "user": {"id": INSTALL, "email": "a@b.example", "ip_address": "203.0.113.5"},
+        "contexts": {
+            "os": {"name": "Android", "version": "14"},
+            "device": {"model": "Pixel 7"},
+            "app": {"app_identifier": "com.example.wallet", "app_version": "8.24.1", "app_build": "77"},
+        },
+        "exception": {"values": values},
+    }  # fmt: skip
+    return {"action": "triggered", "data": {"event": event, "triggered_rule": "pinning"}}
+
+
+def expect(name: str = "expect-ct-report", **changes: Any) -> dict[str, Any]:
+    pems = [issued.pem for issued in chain()]
+    report = {
+        "date-time": "2026-11-20T11:59:30Z",
+        "hostname": "www.example.com",
+        "port": 443,
+        "effective-expiration-date": "2026-12-20T11:59:30Z",
+        "served-certificate-chain": pems[:2],
+        "validated-certificate-chain": pems,
+    }
+    if name == "expect-ct-report":
+        report["scts"] = [
+            {"version": 1, "status": "invalid", "source": "embedded", "serialized_sct": "QUJD"}
+        ]
+    else:
+        report |= {"response-status": "MISSING", "cert-status": "UNKNOWN"}
+    return {name: _changed(report, changes)}
+
+
+def window(**changes: Any) -> dict[str, Any]:
+    report = {
+        "id": "w-1",
+        "host": "api.example.com",
+        "app": "com.example.wallet",
+        "app_version": "8.24.1",
+        "platform": "ANDROID",
+        "window_start": "2026-11-20T11:00:00Z",
+        "window_end": "2026-11-20T12:00:00Z",
+        "successes": 97,
+        "pin_failures": 3,
+    }
+    return _changed(report, changes, dashes=False)
+
+
+CALLBACKS: dict[str, dict[str, Any]] = {
+    "frw": {"serverHostname": "api.example.com"},
+    "flutter": {
+        "url": "https://api.example.com/v1", "code": "CONNECTION_NOT_SECURE", "platform": "android",
+        "fingerprints": ["AB" * 32], "sha": "SHA256",
+    },
+    "wultra": {"commonName": "api.example.com", "result": "EMPTY"},
+    "alamofire": {
+        "message": "Server trust evaluation failed due to reason: Public key pinning failed for host api.example.com.",
+    },
+    "foundation": {
+        "domain": "NSURLErrorDomain", "code": -1202, "NSErrorFailingURLStringKey": "https://api.example.com/x?y=z",
+    },
+    "android": {
+        "host": "api.example.com",
+        "error": "javax.net.ssl.SSLHandshakeException: Pin verification failed",
+    },
+}  # fmt: skip
+
+
 def okhttp_text(host: str = "api.example.com", pins: tuple[str, ...] = (PIN_A,)) -> str:
     """As OkHttp 3.2 to 5.x writes it: the trust anchor is in the list."""
     leaf, intermediate, root = chain()
@@ -223,6 +325,13 @@ def read(
     return item
 
 
+EVERY_DIALECT: list[Any] = [
+    trustkit_ios(), trustkit_android(), neutral(install_id=INSTALL, error={"message": okhttp_text()}),
+    rn_ssl_manager(), nel(), nel("ok", sampling_fraction=0.1), nel("tcp.refused"), sentry(), expect(),
+    expect("expect-staple-report"), window(), *CALLBACKS.values(),
+    {"type": "hpkp", "age": 1, "body": {"hostname": "api.example.com", "known-pins": [PIN_A]}},
+    {"url": "https://api.example.com/x", "message": okhttp_text(), "installId": INSTALL},
+]  # fmt: skip
 KEY = Key(
     project=ProjectId(1),
     project_name="default",

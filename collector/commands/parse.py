@@ -14,9 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from collector.errors import PinfallError, ReportError
+from collector.model import Violation, Window
 from collector.reports.body import LIMITS, read_body
 from collector.reports.fields import Hints
-from collector.reports.line import violation_as_json
+from collector.reports.line import violation_as_json, window_as_json
 from collector.reports.times import parse_time
 from collector.web.shown import shown
 
@@ -69,6 +70,10 @@ def run(told: argparse.Namespace) -> int:
             refused += 1
             where = f"item {place}: " if len(items) > 1 else ""
             print(f"pinfall: {where}{shown(item)}", file=sys.stderr)
-        else:
+        elif isinstance(item, Violation):
             print(_line(violation_as_json(item)))
+        elif isinstance(item, Window):
+            print(_line(window_as_json(item)))
+        else:  # well formed, and nothing to count
+            print(f"pinfall: item {place}: ignored: {item.why}", file=sys.stderr)
     return 1 if refused else 0

@@ -1,6 +1,7 @@
 """A request's bytes to items: one object, an array, NDJSON, or one text; gzip, BOM, JSON twice.
 
-An item is the unit of all counting: each becomes a Violation or the ReportError that refuses it,
+An item is the unit of all counting: each becomes a Violation, a Window of connections, an
+Ignored, or the ReportError that refuses it,
 and one that is refused does not touch its neighbours.
 """
 
@@ -15,12 +16,12 @@ from dataclasses import dataclass
 import msgspec
 
 from collector.errors import Reason, ReportError
-from collector.model import Violation
-from collector.reports.dialects import read_object, read_text_item
+from collector.model import Ignored, Violation, Window
+from collector.reports.dialects import Read, read_object, read_text_item
 from collector.reports.fields import Hints
 from collector.reports.okhttp import read_text
 
-Item = Violation | ReportError
+Item = Violation | Window | Ignored | ReportError
 
 READER_FAILED = "a reader failed"  # a fault of ours; tests look for it
 _GZIP = b"\x1f\x8b\x08"
@@ -230,7 +231,7 @@ def _depth(value: object, limit: int) -> int:
     return depth
 
 
-def _read_value(value: object, hints: Hints, limits: Limits, *, again: bool = True) -> Violation:
+def _read_value(value: object, hints: Hints, limits: Limits, *, again: bool = True) -> Read:
     if isinstance(value, dict):
         return read_object(value, hints)
     if isinstance(value, str):

@@ -22,7 +22,7 @@ from collector.reports.times import client_time
 _TRUE = frozenset({"true", "1", "yes"})
 _FALSE = frozenset({"false", "0", "no"})
 _INTEGER = re.compile(r"\s{0,4}-?[0-9]{1,15}\s{0,4}")
-_ID = 128  # characters; a longer id is told by its hash, so that two of them stay two
+WORST_ID = 128  # characters; a longer id is told by its hash, so that two of them stay two
 _NAME = 256  # characters kept of a name or a version
 
 
@@ -108,7 +108,7 @@ class Fields:
                 value = str(value)
             if isinstance(value, str):
                 value = clean(value).strip()
-                if len(value) > _ID:
+                if len(value) > WORST_ID:
                     self._flag("hashed", name)
                     value = sha256(value.encode()).hexdigest()
                 if value:

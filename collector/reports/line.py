@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from datetime import UTC, datetime
 
-from collector.model import Chain, Hash, Violation
+from collector.model import Chain, Hash, Violation, Window
 from collector.reports.certificates import facts, role
 
 
@@ -29,6 +29,10 @@ def _told(pins: tuple[Hash, ...], kind: str) -> list[str]:
 
 def _of_certificates(chain: Chain) -> list[str]:
     return [_b64(slot.certificate.spki_sha256) for slot in chain if slot.certificate]
+
+
+def _of_keys(chain: Chain) -> list[str]:
+    return [_b64(slot.pin.digest) for slot in chain if slot.pin and slot.pin.kind == "sha256"]
 
 
 def _of_hashes(chain: Chain, kind: str) -> list[str]:
@@ -59,8 +63,8 @@ def chain_as_json(chain: Chain) -> list[dict[str, object] | None]:
 
 
 def violation_as_json(violation: Violation) -> dict[str, object]:
-    """Keys are names that tools depend on. ``served_spki_sha256`` and ``validated_spki_sha256`` are
-    of certificates in the report; ``*_pins_*`` of hashes in a text, leaf first."""
+    """Keys are names that tools depend on. ``served_spki_sha256`` is of the served chain, leaf
+    first; ``validated_spki_sha256`` of certificates in the report, ``*_pins_*`` of hashes in it."""
     v = violation
     line: dict[str, object] = {
         "format": v.dialect.value,
@@ -71,7 +75,7 @@ def violation_as_json(violation: Violation) -> dict[str, object]:
         "enforced": v.enforced,
         "blocked": v.blocked,
         "known_pins_sha256": _told(v.known_pins, "sha256"),
-        "served_spki_sha256": _of_certificates(v.served_chain),
+        "served_spki_sha256": _of_keys(v.served_chain),
         "validated_spki_sha256": _of_certificates(v.validated_chain),
         "client_time_raw": v.client_time_raw,
         "client_time_utc": utc(v.client_time),
@@ -100,6 +104,8 @@ def violation_as_json(violation: Violation) -> dict[str, object]:
     line.update({name: value for name, value in optional.items() if value is not None})
     for name, chain in (("validated", v.validated_chain), ("served", v.served_chain)):
         for kind in ("sha256", "sha1", "cert-sha256", "cert-sha1"):
+            if name == "served" and kind == "sha256":
+                continue  # told above
             if hashes := _of_hashes(chain, kind):
                 line[f"{name}_pins_{kind.replace('-', '_')}"] = hashes
         if subjects := [slot.subject for slot in chain if slot.subject is not None]:
@@ -116,6 +122,8 @@ def violation_as_json(violation: Violation) -> dict[str, object]:
         line["unparseable_certs"] = unparseable
     if not v.confirmed:
         line["confidence"] = "suspected"
+    if v.sampling_fraction is not None:
+        line["sampling_fraction"] = v.sampling_fraction
     if v.occurrences != 1:
         line["occurrences"] = v.occurrences
     if v.test:
@@ -125,3 +133,24 @@ def violation_as_json(violation: Violation) -> dict[str, object]:
     if v.extra:
         line["extra"] = dict(v.extra)
     return line
+
+
+def window_as_json(window: Window) -> dict[str, object]:
+    """A window of connections, as it is read."""
+    w = window
+    told: dict[str, object] = {
+        "format": "connections",
+        "id": w.id,
+        "host": w.host,
+        "window_start": utc(w.start),
+        "window_end": utc(w.end),
+        "successes": w.successes,
+        "pin_failures": w.pin_failures,
+        "app_id": w.app_id,
+        "app_version": w.app_version,
+        "platform": w.platform,
+        "install_id": w.install_id,
+    }
+    if w.flags:
+        told["parse_flags"] = list(w.flags)
+    return told

@@ -1,4 +1,4 @@
-"""JSON that an app made up around an exception: a host, and OkHttp's text in some field.
+"""JSON that an app made up: a host, and the text of an exception or an SDK's own words in some field.
 
 Keys are compared without case, dashes and underscores; ``device.model`` and the like are found
 one level down too.
@@ -9,15 +9,20 @@ from __future__ import annotations
 from collector.errors import Reason, ReportError
 from collector.model import Dialect, Kind, Violation
 from collector.reports.agents import android
+from collector.reports.callbacks import read_callback
 from collector.reports.extra import keep
 from collector.reports.fields import Fields, Hints
 from collector.reports.okhttp import Text, read_text
 from collector.reports.personal import scrubbed
+from collector.reports.pins import pin_set
 from collector.reports.platforms import platform_of
 from collector.reports.texts import clean, fold
 
 _ALIASES = {
-    "host": ("host", "hostname", "serverhostname", "serverhost", "domain", "url", "uri", "requesturl", "endpoint"),
+    "host": (
+        "host", "hostname", "serverhostname", "serverhost", "domain", "url", "uri", "requesturl", "endpoint",
+        "nserrorfailingurlstringkey",
+    ),
     "error": ("exception", "errortype", "exceptiontype", "exceptionclass", "exceptionname", "type", "class"),
     "message": (
         "message", "errormessage", "exceptionmessage", "msg", "detailmessage", "error", "stacktrace",
@@ -96,12 +101,20 @@ def _flat(item: dict[str, object], levels: int = 3) -> dict[str, object]:
 
 
 def read_natural(item: dict[str, object], hints: Hints) -> Violation | None:
-    """A Violation, or None if no field of it holds a text about certificates or pins.
+    """A Violation, or None if nothing in it is about certificates or pins.
 
-    Raises ReportError(no_host) where it has such a text, but neither it nor a field names a host.
+    Raises ReportError(no_host) where something is, but neither it nor a field names a host.
     """
     fields = Fields(_flat(item))
     text, told = _told(fields)
+    agent_version, agent_device = android(hints.user_agent)
+    sdk_int = fields.integer(next((n for n in _ALIASES["sdkint"] if n in fields.rest), "sdkint"))
+    platform = platform_of(fields.text(*_ALIASES["platform"], limit=32))
+    if sdk_int is not None or agent_version or "versioncode" in fields.rest:
+        platform = platform or "ANDROID"
+    callback = read_callback(fields, told, platform)
+    if callback is not None:
+        told = callback.text or Text(kind=callback.kind, known_pins=pin_set([*callback.known_pins]))
     if told is None:
         return None
     field_host, host_port = fields.host(*_ALIASES["host"])
@@ -109,32 +122,32 @@ def read_natural(item: dict[str, object], hints: Hints) -> Violation | None:
         url_host, url_port = fields.host("url", "uri", "requesturl", "endpoint")
         host_port = url_port if url_host == field_host else None
     host = told.host or field_host
-    if host is None:
+    common_name = callback.common_name if callback else None
+    if host is None and not common_name:
         raise ReportError(
             Reason.NO_HOST, "neither the text nor a field such as host or url names a host"
         )
     if field_host is not None and field_host != host:
         fields.flags.append("host_differs")
     fields.flags.extend(told.flags)
-    for alias in ("url", "uri", "requesturl", "endpoint", "domain"):
+    for alias in ("url", "uri", "requesturl", "endpoint", "domain", "nserrorfailingurlstringkey"):
         fields.rest.pop(alias, None)  # only its host is kept
     raw, at, trust = fields.time(*_ALIASES["time"], hints=hints)
-    agent_version, agent_device = android(hints.user_agent)
-    sdk_int = fields.integer(next((n for n in _ALIASES["sdkint"] if n in fields.rest), "sdkint"))
-    platform = platform_of(fields.text(*_ALIASES["platform"], limit=32))
-    if sdk_int is not None or agent_version or "versioncode" in fields.rest:
-        platform = platform or "ANDROID"
     enforced = fields.boolean(*_ALIASES["enforced"])
-    enforced = True if enforced is None else enforced
+    if enforced is None and callback is None:
+        enforced = True
     install_id = fields.identifier(*_ALIASES["install"])
     error_type = scrubbed(fields.text(*_ALIASES["error"]), install_id, 128)
+    blocked = True if enforced is None or told.kind is not Kind.PIN_MISMATCH else enforced
     return Violation(
-        dialect=Dialect.GENERIC,
+        dialect=Dialect.SDK_CALLBACK if callback else Dialect.GENERIC,
         host=host,
+        common_name=common_name.lower() if common_name else None,
         port=fields.port() or host_port,
         kind=told.kind,
+        confirmed=told.kind is not Kind.SUSPECTED,
         enforced=enforced,
-        blocked=True if told.kind is not Kind.PIN_MISMATCH else enforced,
+        blocked=blocked,
         client_time_raw=raw,
         client_time=at,
         time_trust=trust,
@@ -147,6 +160,7 @@ def read_natural(item: dict[str, object], hints: Hints) -> Violation | None:
         os_version=fields.text(*_ALIASES["osversion"], limit=32) or agent_version,
         device=scrubbed(fields.text(*_ALIASES["device"], limit=160), install_id, 80)
         or agent_device,
+        sdk=callback.sdk if callback else None,
         install_id=install_id,
         event_id=fields.identifier(*_ALIASES["event"]),
         error_type=error_type,

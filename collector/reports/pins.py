@@ -8,9 +8,10 @@ import re
 from collector.model import WORST_PINS, Hash
 
 SIZES = {"sha256": 32, "sha1": 20, "cert-sha256": 32, "cert-sha1": 20}
+# Lengths are exact: in "sha256//IAH…" the second "/" is curl's, or the hash's own first letter.
 _PIN = re.compile(
     r"\s{0,9}(?:pin-)?(sha256|sha1)\s{0,3}(?://?|:|=\s{0,3}[\"']?)\s{0,3}"
-    r"([A-Za-z0-9+/_-]{27,43}=?|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})[\"']?\s{0,9}(?:;.{0,60})?",
+    r"([A-Za-z0-9+/_-]{43}=?|[A-Za-z0-9+/_-]{27}=?|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})[\"']?\s{0,9}(?:;.{0,60})?",
     re.IGNORECASE,
 )
 _BARE = re.compile(r"\s{0,9}([A-Za-z0-9+/_-]{43}=?|(?:[0-9A-Fa-f]{2}:?){32})\s{0,9}")

@@ -3,6 +3,7 @@
 import gzip
 import json
 import tracemalloc
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -12,9 +13,10 @@ from hypothesis import strategies as st
 
 from collector.errors import Reason, ReportError
 from collector.model import Kind, Violation
-from collector.reports.body import READER_FAILED, read_body
+from collector.reports.body import READER_FAILED, Item, read_body
 from collector.reports.fields import Hints
 from tests.make import (
+    EVERY_DIALECT,
     INSTALL,
     NOON,
     PIN_A,
@@ -42,9 +44,10 @@ def _all_text(value: object) -> list[str]:
     return []
 
 
-def _storable(item: Violation | ReportError) -> None:
+def _storable(item: Item) -> None:
     if isinstance(item, ReportError):
         assert READER_FAILED not in item.detail
+    if not isinstance(item, Violation):
         return
     for text in _all_text(asdict(item)):
         assert "\x00" not in text
@@ -62,6 +65,32 @@ def test_whatever_is_read_can_be_stored(report: dict[str, Any], agent: str) -> N
         json.dumps({"hostname": "a.example", **report}).encode(), Hints(NOON, agent)
     ):
         _storable(item)
+
+
+@given(
+    st.sampled_from(EVERY_DIALECT),
+    st.lists(st.tuples(st.integers(0, 60), JSON), min_size=1, max_size=4),
+)
+def test_any_value_in_any_place_of_any_dialect(
+    template: dict[str, Any], changes: list[tuple[int, Any]]
+) -> None:
+    report = json.loads(json.dumps(template))
+    for place, value in changes:
+        places = list(_places(report))
+        holder, key = places[place % len(places)]
+        holder[key] = value
+        if not any(True for _ in _places(report)):
+            break
+    for item in read_body(json.dumps(report).encode(), Hints(NOON)):
+        _storable(item)
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    pairs = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, inner in pairs if isinstance(value, dict | list) else ():
+        yield value, key
+        if isinstance(inner, dict | list):
+            yield from _places(inner)
 
 
 @pytest.mark.parametrize(

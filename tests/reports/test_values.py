@@ -186,6 +186,19 @@ def test_no_pin(text: str) -> None:
     assert parse_pin(text) is None
 
 
+@pytest.mark.parametrize(
+    "prefix", ["sha256/", "sha256//", "pin-sha256=", 'pin-sha256="', "sha256:", ""]
+)
+@given(st.binary(min_size=32, max_size=32))
+def test_every_hash_is_read_with_every_prefix(prefix: str, digest: bytes) -> None:
+    for first in (digest, b"\xff" + digest[1:], b"\xff\xff\xff" + digest[3:], b"\xfb" + digest[1:]):
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            text = prefix + encode(first).decode() + ('"' if prefix.endswith('"') else "")
+            pin = parse_pin(text)
+            assert pin is not None, text
+            assert pin.digest == first
+
+
 def test_the_spelling_of_a_made_up_pin_survives_and_does_not_count() -> None:
     odd = parse_pin("sha256/" + "B" * 43 + "=")
     assert odd is not None
