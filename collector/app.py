@@ -19,17 +19,25 @@ from aiohttp import web
 from collector.background import every, running
 from collector.errors import PinfallError, StoreError
 from collector.intake.keyring import REFRESH, Keyring
-from collector.intake.maintain import fold, maintain, make_partitions
+from collector.intake.maintain import fold, maintain, make_partitions, rates
 from collector.intake.queue import Intake
-from collector.metrics import Metrics
+from collector.metrics import SOURCES, Metrics
 from collector.settings import Address, Settings
 from collector.store.connect import STORE_DOWN, no_password, open_pool
-from collector.web.api import Api
+from collector.web.access import Access
+from collector.web.api.change import Changes
+from collector.web.api.imports import Imports
+from collector.web.api.manage import Manage
+from collector.web.api.people import People
+from collector.web.api.read import Read
+from collector.web.api.routes import api_routes
 from collector.web.health import Health
 from collector.web.ingest import Ingest, public_app
-from collector.web.operator import operator_app
+from collector.web.operator import operator_app, page_routes
 from collector.web.pages import Pages
 from collector.web.proxy_protocol import accept_proxy_protocol
+from collector.web.setup import Setup
+from collector.web.signin import SignIn
 
 log = structlog.get_logger()
 
@@ -49,6 +57,7 @@ class Collector:
     public_port: int
     operator_port: int
     ingest: Ingest
+    applications: tuple[web.Application, ...]
 
     def public_url(self) -> str:
         """As clients reach it; from this machine, where nobody said otherwise."""
@@ -91,16 +100,31 @@ async def collecting(
             for name in keyring.projects.values():
                 metrics.know_project(name)
 
+        # Pages have connections of their own: people who reload do not hold up reports.
+        reading = await open_pool(settings.database_url, size=3, seconds=10)
+        stack.push_async_callback(_close, reading)
+        access = Access(reading, settings.operator_token, clock)
+
         async def learn() -> None:
             await intake.learn_hosts()
-            names = keyring.projects
-            for project, host in intake.known.admitted:
-                if project in names:
-                    metrics.know_host(names[project], host)
+            metrics.keep_hosts(labels := _labels(intake, keyring))
+            for project, host in labels:
+                metrics.know_host(project, host)
+
+        async def rate() -> None:
+            labels = _labels(intake, keyring)
+            told = {}
+            for found in await rates(pool, clock()):
+                place = keyring.projects.get(found.project, ""), found.host
+                if found.ratio is not None and place in labels:
+                    told[*place, SOURCES[0 if found.trusted else 1]] = found.ratio
+            metrics.rate(told)
 
         try:
             await keys()
+            await access.refresh()
             await learn()
+            await rate()
             await make_partitions(pool, clock())
         except STORE_DOWN as error:
             words = no_password(error, settings.database_url)
@@ -111,9 +135,15 @@ async def collecting(
             await stack.enter_async_context(running(f"flush-{number}", intake.run()))
         for name, seconds, tick in (
             ("keys", REFRESH, keys),
+            ("access", REFRESH, access.refresh),
             ("hosts", 10.0, learn),
+            ("rates", 15.0, rate),
             ("fold", 10.0, lambda: fold(pool)),
-            ("maintain", 3600.0, lambda: maintain(pool, clock(), settings.retention_days)),
+            (
+                "maintain",
+                3600.0,
+                lambda: maintain(pool, clock(), settings.retention_days, settings.audit_days),
+            ),
         ):
             first = timedelta(seconds=min(seconds, 30.0))
             task = every(timedelta(seconds=seconds), name, tick, metrics, first)
@@ -124,25 +154,41 @@ async def collecting(
             reload = _reload_tls(tls, settings.tls_cert, settings.tls_key)
             await stack.enter_async_context(running("tls", reload))
         url: list[str] = []
-        # Pages have connections of their own: people who reload do not hold up reports.
-        reading = await open_pool(settings.database_url, size=3, seconds=10)
-        stack.push_async_callback(_close, reading)
-        pages = Pages(reading, clock, ingest.one_address, lambda: url[0] if url else None)
-        operator = operator_app(
-            Health(intake, metrics, ingest.one_address),
-            Api(reading, keyring, clock, lambda: url[0] if url else ""),
-            pages,
-            settings.operator_token,
-        )
+        changes = Changes(reading, clock)
+        manage = Manage(reading, keyring, intake, changes, lambda: url[0] if url else "")
+        routes = [
+            *page_routes(
+                Health(intake, metrics, ingest.one_address),
+                Pages(reading, clock, ingest.one_address, lambda: url[0] if url else None),
+                Setup(reading, manage, clock),
+                SignIn(access, clock),
+            ),
+            *api_routes(
+                Read(reading),
+                manage,
+                People(reading, access, keyring, changes),
+                Imports(reading, keyring, ingest, clock),
+            ),
+        ]
+        operator = operator_app(access, routes)
         operator_port = await _listen(stack, operator, settings.operator_address, None)
+        public = public_app(ingest)
         public_port = await _listen(
-            stack, public_app(ingest), settings.public_address, tls, proxied=settings.proxy_protocol
+            stack, public, settings.public_address, tls, proxied=settings.proxy_protocol
         )
-        running_collector = Collector(settings, public_port, operator_port, ingest)
+        running_collector = Collector(
+            settings, public_port, operator_port, ingest, (public, operator)
+        )
         url.append(running_collector.public_url())
         log.info("collector.started", public=public_port, operator=operator_port)
         yield running_collector
         log.info("collector.stopping")
+
+
+def _labels(intake: Intake, keyring: Keyring) -> set[tuple[str, str]]:
+    """Admitted hosts with the names of their projects."""
+    names = keyring.projects
+    return {(names[p], host) for p, host in intake.known.admitted if p in names}
 
 
 async def _close(pool: object) -> None:

@@ -21,8 +21,13 @@ _COMMANDS = (
     ("check", "check", "read settings and files, report every mistake at once"),
     ("parse", "parse", "show how a report is read, without a server"),
     ("send", "send", "post report files, show what the server answered"),
-    ("project", "project", "make and list projects"),
-    ("key", "key", "make, list and disable ingest keys"),
+    ("project", "project", "make, change and list projects"),
+    ("key", "key", "make, list, disable and enable ingest keys"),
+    ("host", "host", "register hosts, see which are proposed"),
+    ("token", "token", "who may use the operator listener, and as what"),
+    ("connections", "connections", "import success counts of a CDN or a load balancer"),
+    ("audit", "audit", "who changed what, and when"),
+    ("forget", "forget", "take out what is stored of an install, or of a project"),
 )
 _EPILOG = """examples:
   pinfall up                          start everything, print a URL for reports
@@ -39,7 +44,9 @@ def _parser(only: str | None) -> argparse.ArgumentParser:
         prog="pinfall",
         description="Receives certificate-pin failure reports, counts each once, shows what they mean.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(
+            prog, max_help_position=20
+        ),
     )
     parser.add_argument("--version", action="version", version=f"pinfall {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

@@ -33,6 +33,14 @@ class StoreError(PinfallError):
     """Postgres does not answer, or not as needed."""
 
 
+class NotFoundError(PinfallError):
+    """What was named is not there."""
+
+
+class ConflictError(PinfallError):
+    """There is one of this name already."""
+
+
 class ReportError(PinfallError):
     """A report, or an item of one, that is refused.
 

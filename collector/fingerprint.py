@@ -7,13 +7,16 @@ PEM wrapping. The forms are frozen by version: a change of one is a new version 
 from __future__ import annotations
 
 import ipaddress
+import json
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 
-from collector.model import Chain, Dialect, ProjectId, Violation
+from collector.model import Chain, Dialect, Kind, ProjectId, Violation, Window
 from collector.reports.certificates import facts, signed_by
+from collector.reports.fields import WORST_ID
+from collector.reports.texts import clean
 
 WEAK_WINDOW = timedelta(minutes=10)  # a weak report repeated within it is a duplicate
 _CONSTANT_INSTALLS = frozenset({"unit-tests", "n/a", "unknown", "null", "none", "0"})
@@ -62,14 +65,27 @@ def pin_set_id(violation: Violation) -> bytes:
 
 def real_install(violation: Violation) -> str | None:
     """The install id, case folded; None where it is missing or a constant of a test suite."""
-    told = violation.install_id.strip().lower() if violation.install_id else ""
+    return _real(violation.install_id)
+
+
+def _real(install_id: str | None) -> str | None:
+    told = install_id.strip().lower() if install_id else ""
     return None if not told or told == _ALL_ZERO or told in _CONSTANT_INSTALLS else told
 
 
 def install_hash(secret: bytes, violation: Violation) -> bytes | None:
     """Who an install is, 16 bytes; ids are compared only inside one platform."""
     told = real_install(violation)
-    return _hash(secret, b"install", violation.platform or "", told) if told else None
+    return install_hash_of(secret, violation.platform or "", told) if told else None
+
+
+def install_hash_of(secret: bytes, platform: str, install_id: str) -> bytes:
+    """platform: as the report names it, else ``""``. An id over 128 characters is in reports as its
+    SHA-256 only, and here too."""
+    told = clean(install_id).strip()
+    if len(told) > WORST_ID:
+        told = sha256(told.encode()).hexdigest()
+    return _hash(secret, b"install", platform, told.lower())
 
 
 def estimated_install(secret: bytes, violation: Violation, address: IPAddress) -> bytes:
@@ -85,9 +101,11 @@ def delivery(
     violation: Violation,
     address: IPAddress,
     user_agent: str | None,
+    nth: int = 0,
 ) -> Delivery:
     """The identity under which this violation counts once.
 
+    nth: its place among equal samples of success of one body.
     secret: the project's; without it nobody can tell from a key what was in the report.
     """
     v = violation
@@ -100,7 +118,7 @@ def delivery(
             who = (_name(v), v.kind.value, pin_set_id(v), chain_id(v.main_chain))
         app = (project, v.app_id or "", v.platform or "")
         return Delivery(_hash(secret, b"event", *app, v.event_id, *who), Grade.STRONG)
-    content = (
+    content: tuple[object, ...] = (
         project,
         v.app_id or "",
         v.platform or "",
@@ -115,9 +133,31 @@ def delivery(
         pin_set_id(v),
         chain_id(v.main_chain),
     )
+    if v.kind is Kind.OK:
+        # Samples of success are many and alike: what they say of the connection, and their place
+        # among equals of one body, tell them apart, and a body that is sent again still is itself.
+        content += (
+            v.sampling_fraction,
+            v.server_ip,
+            json.dumps(dict(v.extra), sort_keys=True),
+            nth,
+        )
     if install and v.client_time_raw not in (None, ""):
         return Delivery(_hash(secret, b"strong", *content), Grade.STRONG)
     return Delivery(_hash(secret, b"weak", *content, address.packed, user_agent or ""), Grade.WEAK)
+
+
+def window_delivery(secret: bytes, project: ProjectId, window: Window) -> Delivery:
+    """A window of connections counts once, by (project, id)."""
+    return Delivery(_hash(secret, b"window", project, window.id), Grade.STRONG)
+
+
+def window_install(secret: bytes, window: Window, address: IPAddress) -> bytes:
+    """Who a window is of: its install, else its sender's address with app and version."""
+    told = _real(window.install_id)
+    if told:
+        return install_hash_of(secret, window.platform or "", told)
+    return _hash(secret, b"estimate", address.packed, window.app_id or "", window.app_version or "")
 
 
 def _name(violation: Violation) -> str:

@@ -5,16 +5,20 @@ A host is a label only once it is admitted; never a label: app version, pin, cha
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from collector import __version__
 from collector.errors import Reason
-from collector.model import PLATFORMS, Dialect, Kind
+from collector.model import PLATFORMS, Dialect, Kind, Skip
 
 RESULTS = ("accepted", "duplicate", "ignored", "rejected", "shed")
-TASKS = ("keys", "hosts", "maintain", "fold")
+TASKS = ("keys", "access", "hosts", "rates", "maintain", "fold")
+SOURCES = ("trusted", "public")  # whose word a number of connections is
+OTHER = "other"  # the host of what is not admitted
 UNKNOWN = "unknown"  # the project of a key that is not known, the dialect of what was not read
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, which nobody asks for
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -38,12 +42,26 @@ class Metrics:
             ["reason"], registry=registry,
         )  # fmt: skip
         self.violations = Counter(
-            "pinfall_violations_total", "Violations that count, by what failed.",
+            "pinfall_violations_total", "Violations of production that count, by what failed.",
             ["project", "host", "kind"], registry=registry,
         )  # fmt: skip
         self.pin_failures = Counter(
-            "pinfall_pin_failures_total", "Violations of kind pin_mismatch.",
+            "pinfall_pin_failures_total", "Violations of production of kind pin_mismatch.",
             ["project", "host", "platform", "enforced"], registry=registry,
+        )  # fmt: skip
+        self.ignored = Counter(
+            "pinfall_reports_ignored_total", "Items that say nothing about certificates, by what they are.",
+            ["reason"], registry=registry,
+        )  # fmt: skip
+        self.client_connections = Counter(
+            "pinfall_client_connections_total",
+            "Connections that clients or gateways counted, production only. Public ones are claims.",
+            ["project", "host", "source", "result"], registry=registry,
+        )  # fmt: skip
+        self.ratio = Gauge(
+            "pinfall_rejection_ratio",
+            "Share of connections that failed at the pins, of one hour. Absent without connections.",
+            ["project", "host", "source"], registry=registry,
         )  # fmt: skip
         self.ingest = Histogram(
             "pinfall_ingest_seconds", "From a request's first byte to its answer.",
@@ -64,6 +82,8 @@ class Metrics:
         # A series that never fired must read 0: rate() over an absent one alerts nobody.
         for reason in Reason:
             self.rejected.labels(reason=reason)
+        for skip in Skip:
+            self.ignored.labels(reason=skip)
         for task in TASKS:
             for result in ("ok", "error"):
                 self.ticks.labels(task=task, result=result)
@@ -93,6 +113,22 @@ class Metrics:
                 project=project, host=host, platform=platform, enforced=told
             ).inc()
 
+    def connections(
+        self, project: str, host: str, successes: float, pin_failures: float, *, trusted: bool
+    ) -> None:
+        self.know_host(project, host)
+        source = SOURCES[0] if trusted else SOURCES[1]
+        for result, count in (("ok", successes), ("pin_failure", pin_failures)):
+            self.client_connections.labels(
+                project=project, host=host, source=source, result=result
+            ).inc(count)
+
+    def rate(self, ratios: Mapping[tuple[str, str, str], float]) -> None:
+        """ratios: by project, host and source; what is not among them is absent from here on."""
+        self.ratio.clear()
+        for (project, host, source), ratio in ratios.items():
+            self.ratio.labels(project=project, host=host, source=source).set(ratio)
+
     def know_project(self, name: str) -> None:
         for result in RESULTS:
             for dialect in (*Dialect, UNKNOWN):
@@ -109,6 +145,20 @@ class Metrics:
                 self.pin_failures.labels(
                     project=project, host=host, platform=platform, enforced=enforced
                 )
+        for source in SOURCES:
+            for result in ("ok", "pin_failure"):
+                self.client_connections.labels(
+                    project=project, host=host, source=source, result=result
+                )
+
+    def keep_hosts(self, admitted: Collection[tuple[str, str]]) -> None:
+        """Forget the labels of hosts that were released."""
+        for project, host in self._hosts - {*admitted}:
+            if host == OTHER:
+                continue
+            self._hosts.discard((project, host))
+            for metric in (self.violations, self.pin_failures, self.client_connections):
+                metric.remove_by_labels({"project": project, "host": host})
 
 
 class _Waiting(Collector):

@@ -61,7 +61,8 @@ class Settings:
     trusted_proxies: tuple[Network, ...] = ()
     proxy_protocol: bool = False  # expect PROXY protocol v2 on the public listener
     hash_key: str | None = field(default=None, repr=False)
-    retention_days: int = 30
+    retention_days: int = 30  # of violations
+    audit_days: int = 400
     log_format: str = "auto"  # json, console, or auto: json unless stderr is a terminal
     log_level: str = "info"
     postgres_bin: str | None = None  # PostgreSQL's programs for `up`, `backup`, `restore`
@@ -119,6 +120,7 @@ _READ: dict[str, tuple[Callable[[str], object], str]] = {
     "proxy_protocol": (_boolean, "true or false"),
     "hash_key": (str, "a text of 16 characters or more"),
     "retention_days": (_days, "a number of days from 1 to 3650"),
+    "audit_days": (_days, "a number of days from 1 to 3650"),
     "log_format": (_one_of("auto", "json", "console"), "auto, json or console"),
     "log_level": (_one_of("debug", "info", "warning", "error"), "debug, info, warning or error"),
     "postgres_bin": (str, "a directory"),

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from collector.commands.options import add_data
 from collector.commands.remote import request
-from collector.web.api import ENVIRONMENTS
+from collector.model import ENVIRONMENTS
 from collector.web.shown import shown
 
 EXAMPLES = """examples:
@@ -18,6 +18,7 @@ EXAMPLES = """examples:
   pinfall key add --project wallet --app gateway --trusted
   pinfall key list
   pinfall key disable KEY
+  pinfall key enable KEY
 """
 
 
@@ -36,9 +37,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_data(add)
     add_data(actions.add_parser("list", help="keys with project, app and environment"))
-    disable = actions.add_parser("disable", help="turn away what comes with a key")
-    disable.add_argument("key", metavar="KEY")
-    add_data(disable)
+    for name, words in (
+        ("disable", "turn away what comes with a key"),
+        ("enable", "take it again"),
+    ):
+        turn = actions.add_parser(name, help=words)
+        turn.add_argument("key", metavar="KEY")
+        add_data(turn)
 
 
 def run(told: argparse.Namespace) -> int:
@@ -53,9 +58,10 @@ def run(told: argparse.Namespace) -> int:
         print(made["key"])
         print(f"reports to {made['ingest_url']}", file=sys.stderr)
         return 0
-    if told.action == "disable":
-        request(told, "POST", f"/api/v1/keys/{quote(told.key, safe='')}/disable", {})
-        print("disabled; every process turns it away within 10 s")
+    if told.action in ("disable", "enable"):
+        request(told, "POST", f"/api/v1/keys/{quote(told.key, safe='')}/{told.action}", {})
+        does = "turns it away" if told.action == "disable" else "takes it"
+        print(f"{told.action}d; every process {does} within 10 s")
         return 0
     for key in request(told, "GET", "/api/v1/keys")["keys"]:
         state = f"disabled {key['disabled_at']}" if key["disabled_at"] else "in use"

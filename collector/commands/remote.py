@@ -12,6 +12,7 @@ from typing import Any
 from collector.commands import running
 from collector.commands.options import data_directory
 from collector.errors import PinfallError
+from collector.web.shown import shown
 
 _WAIT = 30.0  # seconds
 
@@ -28,12 +29,15 @@ def request(
     asked = urllib.request.Request(url + path, data=data, headers=headers, method=method)  # noqa: S310 (checked in _where)
     try:
         with urllib.request.urlopen(asked, timeout=_WAIT) as response:  # noqa: S310
-            return json.loads(response.read())  # type: ignore[no-any-return]
+            answer = json.loads(response.read())
+            if isinstance(answer, dict):
+                return answer
     except urllib.error.HTTPError as error:
         raise PinfallError(_why(error)) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise PinfallError(f"no answer from {url}: {reason}") from None
+    raise PinfallError(f"what answers at {url} is no pinfall")
 
 
 def _where(told: argparse.Namespace) -> tuple[str, str | None]:
@@ -52,10 +56,13 @@ def _where(told: argparse.Namespace) -> tuple[str, str | None]:
 
 
 def _why(error: urllib.error.HTTPError) -> str:
-    if error.code == 404:
-        return "that is not the operator listener of a pinfall: check PINFALL_URL"
     try:
         problem = json.loads(error.read())
-        return str(problem.get("detail") or problem.get("title"))
-    except ValueError:
-        return f"HTTP {error.code}"
+        told = str(problem.get("detail") or "")
+    except (ValueError, AttributeError):
+        told = ""
+    if error.code == 404 and not told:
+        return "that is not the operator listener of a pinfall: check PINFALL_URL"
+    if error.code == 401:
+        return f"{told or 'not let in'} (PINFALL_TOKEN)"
+    return shown(told) or f"HTTP {error.code}"

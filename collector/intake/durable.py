@@ -18,7 +18,7 @@ from collector.intake.flush import Known, flush
 from collector.store import quarantine
 from collector.store.connect import STORE_DOWN, Connection, refuses_the_row
 from collector.store.ledger import Account
-from collector.store.rows import Row
+from collector.store.rows import Entry, Sample
 
 log = structlog.get_logger()
 
@@ -42,14 +42,16 @@ class Batch:
 
     ``outcomes`` fills up as parts are committed. ``doubts`` are parts whose commit may have happened
     although its answer was lost: where their rows start and end, by batch id. ``counts`` go out with
-    the batch as a whole, under ``id``; what is left of them was not committed.
+    the batch as a whole, under ``id``; what is left of them was not committed. ``samples`` are
+    connections that were counted.
     """
 
-    rows: list[Row]
+    rows: list[Entry]
     counts: Counter[Account]
     id: UUID = field(default_factory=uuid4)
     outcomes: list[Outcome | None] = field(init=False)
     doubts: dict[UUID, tuple[int, int]] = field(default_factory=dict)
+    samples: list[Sample] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.outcomes = [None] * len(self.rows)
@@ -101,7 +103,7 @@ class Batch:
         counts = self.counts if whole else Counter[Account]()
         self.doubts[id_] = (start, end)
         try:
-            accepted = await flush(connection, rows, counts, id_, known, clock())
+            flushed = await flush(connection, rows, counts, id_, known, clock())
         except Exception as error:
             state = refuses_the_row(error)
             if state is None or not rows:
@@ -115,18 +117,19 @@ class Batch:
             await self._part(connection, middle, end, uuid5(id_, "right"), known, clock)
             return
         del self.doubts[id_]
+        self.samples.extend(flushed.samples)
         if whole:
             self.counts.clear()
         for index in range(len(rows)):
-            told = Outcome.ACCEPTED if index in accepted else Outcome.DUPLICATE
+            told = Outcome.ACCEPTED if index in flushed.accepted else Outcome.DUPLICATE
             self.outcomes[start + index] = told
 
     async def _refuse(
         self, connection: Connection, place: int, state: str, id_: UUID, known: Known, now: datetime
     ) -> None:
         row = self.rows[place]
-        log.warning("row.refused", sqlstate=state, dialect=row.violation.dialect.value)
-        dialect = row.violation.dialect.value
+        log.warning("row.refused", sqlstate=state, dialect=row.dialect.value)
+        dialect = row.dialect.value
         tally = Counter(
             {
                 Account(row.project, dialect, "rejected", Reason.UNSTORABLE): 1,

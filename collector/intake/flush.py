@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from uuid import UUID
 
-from collector.model import Certificate, ProjectId
+from collector.intake.caps import AN_HOUR, within_caps
+from collector.model import Certificate, Dialect, Kind, ProjectId
 from collector.store import (
+    connections,
     content,
     deliveries,
     hosts,
@@ -24,7 +26,7 @@ from collector.store import (
 )
 from collector.store.connect import Connection
 from collector.store.ledger import Account
-from collector.store.rows import Row, chains
+from collector.store.rows import Entry, Row, Sample, chains, sample_of
 
 _MOST_CANDIDATES = 20  # hosts of one flush that may be admitted; others get their turn
 _MOST_KNOWN = 50_000  # shared rows remembered, by id; forgotten all at once
@@ -40,6 +42,7 @@ class Known:
     touched: dict[bytes, date] = field(default_factory=dict)
     partitions: set[date] = field(default_factory=set)
     admitted: set[tuple[ProjectId, str]] = field(default_factory=set)
+    seen: dict[tuple[ProjectId, str], date] = field(default_factory=dict)
 
     def is_fresh(self, id_: bytes, today: date) -> bool:
         return self.touched.get(id_) == today
@@ -50,21 +53,34 @@ class Known:
         self.touched.update(dict.fromkeys(ids, today))
 
 
+@dataclass(frozen=True, slots=True)
+class Flushed:
+    """What became of a batch.
+
+    accepted: indexes of the entries that count; the others are duplicates.
+    samples: connections that are within the caps, for the counters of this process.
+    """
+
+    accepted: frozenset[int]
+    samples: Sequence[Sample] = ()
+
+
 async def flush(
     connection: Connection,
-    rows: Sequence[Row],
+    rows: Sequence[Entry],
     counts: Mapping[Account, int],
     batch: UUID,
     known: Known,
     now: datetime,
-) -> frozenset[int]:
-    """Store rows and ledger entries; the indexes of the rows that count, others are duplicates.
+) -> Flushed:
+    """Store entries and the ledger's.
 
     A batch that was committed before, without our hearing of it, answers as it would have then.
     ``known`` is brought up to date only after the commit.
     Raises what asyncpg raises; then nothing was stored.
     """
-    for day in sorted({row.received_at.date() for row in rows} - known.partitions):
+    reports = [row for row in rows if isinstance(row, Row)]
+    for day in sorted({row.received_at.date() for row in reports} - known.partitions):
         await violations.make_partition(connection, day)
         known.partitions.add(day)
     firsts: dict[bytes, int] = {}
@@ -72,26 +88,60 @@ async def flush(
         firsts.setdefault(row.delivery.key, index)  # a repeat within the batch is a duplicate
     learnt: list[bytes] = []
     admitted: set[tuple[ProjectId, str]] = set()
+    samples: list[Sample] = []
     async with connection.transaction():
         if await deliveries.begin_batch(connection, batch, now):
-            learnt = await _add_content(connection, rows, known, now)
+            learnt = await _add_content(connection, reports, known, now)
             new = [(rows[index].delivery, rows[index].received_at) for index in firsts.values()]
             recorded = await deliveries.record(connection, new, batch) if new else set()
             fresh = [rows[index] for key, index in firsts.items() if key in recorded]
-            await violations.add(connection, fresh)
-            await sightings.add(connection, fresh)
-            await signatures.append(connection, _deltas(fresh))
+            failures = [row for row in fresh if isinstance(row, Row)]
+            await violations.add(connection, failures)
+            await sightings.add(connection, failures)
+            await signatures.append(connection, _deltas(failures))
+            samples = await _add_samples(connection, _samples(fresh), now)
             admitted = await _admit(connection, fresh, known, now)
             await ledger.append(connection, _tally(rows, firsts, recorded, counts), now)
         else:
             recorded = await deliveries.of_batch(connection, list(firsts), batch)
     known.learn(learnt, now.date())
     known.admitted |= admitted
-    return frozenset(firsts[key] for key in recorded)
+    return Flushed(frozenset(firsts[key] for key in recorded), samples)
+
+
+def _samples(fresh: Sequence[Entry]) -> list[Sample]:
+    """Windows, and what failed in NEL: both sides of a ratio are of the same connections."""
+    samples = []
+    for entry in fresh:
+        if isinstance(entry, Sample):
+            samples.append(entry)
+        elif entry.dialect is Dialect.NEL and entry.violation.kind is Kind.PIN_MISMATCH:
+            samples.append(sample_of(entry))
+    return samples
+
+
+async def _add_samples(
+    connection: Connection, samples: Sequence[Sample], now: datetime
+) -> list[Sample]:
+    """Store them; those that count."""
+    public = [sample for sample in samples if not sample.trusted]
+    known: dict[tuple[ProjectId, str, bytes], list[tuple[datetime, datetime]]] = {}
+    networks: dict[tuple[ProjectId, str, bytes], int] = {}
+    if public:
+        installs = sorted({sample.install for sample in public})
+        start, end = min(s.starts for s in public), max(s.ends for s in public)
+        for row in await connections.counted_of(connection, installs, start, end):
+            place = (row["project"], row["host"], row["install"])
+            known.setdefault(place, []).append((row["starts"], row["ends"]))
+        wanted = sorted({sample.network for sample in public})
+        networks = await connections.by_network(connection, wanted, now - AN_HOUR)
+    counted = within_caps(samples, known, networks)
+    await connections.add(connection, samples, counted)
+    return [sample for sample, counts in zip(samples, counted, strict=True) if counts]
 
 
 def _tally(
-    rows: Sequence[Row],
+    rows: Sequence[Entry],
     firsts: Mapping[bytes, int],
     recorded: set[bytes],
     counts: Mapping[Account, int],
@@ -100,7 +150,7 @@ def _tally(
     for index, row in enumerate(rows):
         counts_now = row.delivery.key in recorded and firsts[row.delivery.key] == index
         result = "accepted" if counts_now else "duplicate"
-        tally[Account(row.project, row.violation.dialect.value, result)] += 1
+        tally[Account(row.project, row.dialect.value, result)] += 1
         tally[Account(row.project, "", "received")] += 1
     return tally
 
@@ -140,28 +190,52 @@ def _deltas(rows: Sequence[Row]) -> dict[bytes, tuple[datetime, int]]:
 
 
 async def _admit(
-    connection: Connection, rows: Sequence[Row], known: Known, now: datetime
+    connection: Connection, fresh: Sequence[Entry], known: Known, now: datetime
 ) -> set[tuple[ProjectId, str]]:
-    """Hosts of these rows that are admitted now. After the sightings, which it counts."""
-    candidates: dict[tuple[ProjectId, str], list[Row]] = {}
-    for row in rows:
-        place = (row.project, row.host)
-        wanted = row.registered or row.matching or row.open_project
-        room = place in candidates or len(candidates) < _MOST_CANDIDATES
-        if wanted and room and place not in known.admitted:
-            candidates.setdefault(place, []).append(row)
-    admitted = set()
+    """Hosts of these entries that are admitted now. After the sightings, which it counts.
+
+    Public windows admit nothing: they are claims, and cost nothing to make.
+    """
+    reported = {(e.project, e.host): e for e in fresh if isinstance(e, Row) or e.trusted}
+    await _see(connection, reported, known, now)
+    local = {(e.project, e.host) for e in fresh if (isinstance(e, Row) and e.local) or e.trusted}
+    candidates = [
+        (place, entry)
+        for place, entry in reported.items()
+        if place not in known.admitted
+        and (entry.registered or entry.matching or entry.open_project)
+    ]
+    # Named hosts first: those never wait for their turn.
+    candidates.sort(key=lambda entry: (not entry[1].registered, entry[0]))
     if candidates:
         await hosts.lock(connection)
-    for (project, host), reported in sorted(candidates.items(), key=lambda entry: entry[0]):
+    admitted = set()
+    for place, entry in candidates[:_MOST_CANDIDATES]:
         if await hosts.admit(
             connection,
-            project,
-            host,
+            *place,
             now,
-            registered=reported[0].registered,
-            matching=reported[0].matching,
-            local=any(row.local for row in reported),
+            registered=entry.registered,
+            matching=entry.matching,
+            local=place in local,
         ):
-            admitted.add((project, host))
+            admitted.add(place)
     return admitted
+
+
+async def _see(
+    connection: Connection,
+    reported: Mapping[tuple[ProjectId, str], Entry],
+    known: Known,
+    now: datetime,
+) -> None:
+    """Mark admitted hosts as reported today: one that is not for long is released."""
+    today = now.date()
+    places = [
+        place for place in reported if place in known.admitted and known.seen.get(place) != today
+    ]
+    if places:
+        await hosts.see(connection, sorted(places), today)
+        if len(known.seen) > _MOST_KNOWN:
+            known.seen.clear()
+        known.seen.update(dict.fromkeys(places, today))

@@ -43,10 +43,13 @@ class Keyring:
         self._hash_key = hash_key.encode() if hash_key else None
         self._keys: dict[str, Key] = {}
         self._asked = float("-inf")
+        self.projects: dict[ProjectId, str] = {}  # by id, also those without a key
 
     async def refresh(self) -> None:
         async with self._pool.acquire() as connection:
             rows = await projects.keys_in_use(connection)
+            names = await projects.named(connection)
+        self.projects = {ProjectId(row["id"]): row["name"] for row in names}
         self._keys = {
             row["key"]: Key(
                 project=ProjectId(row["project"]),
@@ -55,12 +58,13 @@ class Keyring:
                 environment=row["environment"],
                 trusted=row["trusted"],
                 hosts=tuple(row["hosts"]),
-                secret=self._secret(row["project"], row["secret"]),
+                secret=self.secret_of(row["project"], row["secret"]),
             )
             for row in rows
         }
 
-    def _secret(self, project: int, own: bytes) -> bytes:
+    def secret_of(self, project: int, own: bytes) -> bytes:
+        """What keys the hashes of a project. own: its own secret, where no key was given."""
         if self._hash_key is None:
             return own
         return blake2b(str(project).encode(), key=self._hash_key[:64], digest_size=32).digest()
@@ -77,7 +81,3 @@ class Keyring:
         self._asked = now
         await within(_PATIENCE, self.refresh())
         return self._keys.get(key)
-
-    @property
-    def projects(self) -> dict[ProjectId, str]:
-        return {key.project: key.project_name for key in self._keys.values()}

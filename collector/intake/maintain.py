@@ -8,15 +8,28 @@ from datetime import datetime, timedelta
 import asyncpg
 import structlog
 
-from collector.store import content, deliveries, ledger, secrets, sightings, signatures, violations
+from collector.store import (
+    access,
+    connections,
+    content,
+    deliveries,
+    hosts,
+    ledger,
+    secrets,
+    sightings,
+    signatures,
+    violations,
+)
 from collector.store.connect import STORE_DOWN, Connection
+from collector.store.connections import Rate
 
 log = structlog.get_logger()
 
 AHEAD = 3  # days of partitions
 DELIVERIES = timedelta(days=10)  # identity is exact for 8
 ADDRESSES = timedelta(days=8)  # sightings, and the secrets that hash networks
-SIGNATURES = timedelta(days=400)
+SIGNATURES = timedelta(days=400)  # and sums of connections
+IDLE = timedelta(days=30)  # then a host that nobody registered is released
 
 
 async def make_partitions(pool: asyncpg.Pool, now: datetime) -> None:
@@ -25,7 +38,7 @@ async def make_partitions(pool: asyncpg.Pool, now: datetime) -> None:
             await violations.make_partition(connection, now.date() + timedelta(days=ahead))
 
 
-async def maintain(pool: asyncpg.Pool, now: datetime, retention_days: int) -> None:
+async def maintain(pool: asyncpg.Pool, now: datetime, retention_days: int, audit_days: int) -> None:
     """Each step on its own: one that fails leaves the others done, and comes round again.
 
     Raises the last step's error, after all were tried.
@@ -38,13 +51,21 @@ async def maintain(pool: asyncpg.Pool, now: datetime, retention_days: int) -> No
         if dropped:
             log.info("partitions.dropped", names=dropped)
 
+    async def release(connection: Connection) -> None:
+        released = await hosts.release_before(connection, (now - IDLE).date())
+        if released:
+            log.info("hosts.released", hosts=len(released))
+
     steps: tuple[Callable[[Connection], Awaitable[None]], ...] = (
         lambda c: secrets.forget_before(c, (now - ADDRESSES).date()),
         lambda c: sightings.forget_before(c, now - ADDRESSES),
+        lambda c: connections.forget_before(c, now - ADDRESSES, now - SIGNATURES),
+        release,
         partitions,
         lambda c: deliveries.forget_before(c, now - DELIVERIES),
         lambda c: content.forget_before(c, kept - timedelta(days=2)),
         lambda c: signatures.forget_before(c, now - SIGNATURES),
+        lambda c: access.forget_before(c, now, now - timedelta(days=audit_days)),
     )
     await make_partitions(pool, now)
     failed: BaseException | None = None
@@ -62,3 +83,9 @@ async def fold(pool: asyncpg.Pool) -> None:
     async with pool.acquire() as connection:
         await signatures.fold(connection)
         await ledger.fold(connection)
+        await connections.fold(connection)
+
+
+async def rates(pool: asyncpg.Pool, now: datetime) -> list[Rate]:
+    async with pool.acquire() as connection:
+        return await connections.rates(connection, now)

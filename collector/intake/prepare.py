@@ -18,10 +18,13 @@ from collector.fingerprint import (
     operator_network_of,
     pin_set_id,
     signature_id,
+    window_delivery,
+    window_install,
 )
+from collector.intake.caps import scaled
 from collector.intake.keyring import Key
-from collector.model import Violation
-from collector.store.rows import Row
+from collector.model import Dialect, Violation, Window
+from collector.store.rows import Row, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +43,28 @@ def canonical(address: str) -> IPAddress:
 
 
 def prepare(
-    violation: Violation, key: Key, sender: Sender, received_at: datetime, day_secret: bytes
+    violation: Violation,
+    key: Key,
+    sender: Sender,
+    received_at: datetime,
+    day_secret: bytes,
+    nth: int = 0,
 ) -> Row:
-    """day_secret: of the UTC day of ``received_at``."""
+    """day_secret: of the UTC day of ``received_at``. nth: see ``fingerprint.delivery``."""
     path = issuer_path(violation)
     install = install_hash(key.secret, violation)
     served, validated = violation.served_chain, violation.validated_chain
     return Row(
         violation=violation,
-        delivery=delivery(key.secret, key.project, violation, sender.address, sender.user_agent),
+        delivery=delivery(
+            key.secret, key.project, violation, sender.address, sender.user_agent, nth
+        ),
         received_at=received_at,
         project=key.project,
         project_name=key.project_name,
         app_key=key.app,
         environment=key.environment,
+        trusted=key.trusted,
         signature=signature_id(key.project, violation, path),
         issuer_path=path,
         pin_set=pin_set_id(violation),
@@ -66,5 +77,39 @@ def prepare(
         local=sender.address.is_loopback,
         registered=violation.name in key.hosts,
         matching=key.matches(violation.name),
+        open_project=not key.hosts,
+    )
+
+
+def prepare_window(
+    window: Window, key: Key, sender: Sender, received_at: datetime, day_secret: bytes
+) -> Sample:
+    """Times in the future become that of receipt: nobody counts what has not happened."""
+    ends = min(window.end or received_at, received_at)
+    starts = min(window.start or ends, ends)
+    successes, pin_failures = float(window.successes), float(window.pin_failures)
+    if not key.trusted:
+        successes, pin_failures = scaled(successes, pin_failures)
+    return Sample(
+        dialect=Dialect.CONNECTIONS,
+        delivery=window_delivery(key.secret, key.project, window),
+        received_at=received_at,
+        project=key.project,
+        project_name=key.project_name,
+        app_key=key.app,
+        environment=key.environment,
+        trusted=key.trusted,
+        host=window.host,
+        app_id=window.app_id,
+        app_version=window.app_version,
+        platform=window.platform,
+        starts=starts,
+        ends=ends,
+        successes=successes,
+        pin_failures=pin_failures,
+        install=window_install(key.secret, window, sender.address),
+        network=network_hash(day_secret, "network", network_of(sender.address)),
+        registered=window.host in key.hosts,
+        matching=key.matches(window.host),
         open_project=not key.hosts,
     )

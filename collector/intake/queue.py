@@ -20,12 +20,12 @@ import structlog
 from collector.errors import Reason
 from collector.intake.durable import Batch, Outcome
 from collector.intake.flush import Known
-from collector.metrics import Metrics
-from collector.model import platform_label
+from collector.metrics import OTHER, Metrics
+from collector.model import PRODUCTION, platform_label
 from collector.store import deliveries, hosts, ledger
 from collector.store.connect import STORE_DOWN
 from collector.store.ledger import Account
-from collector.store.rows import Row
+from collector.store.rows import Entry, Row, Sample
 
 log = structlog.get_logger()
 
@@ -34,7 +34,7 @@ BATCH = 1000  # rows of one transaction
 
 @dataclass(slots=True)
 class _Waiting:
-    rows: Sequence[Row]
+    rows: Sequence[Entry]
     done: asyncio.Future[list[Outcome]]
 
 
@@ -60,7 +60,7 @@ class Intake:
     _counts: Counter[Account] = field(default_factory=Counter)
     _doubts: dict[UUID, Counter[Account]] = field(default_factory=dict)
 
-    async def submit(self, rows: Sequence[Row]) -> list[Outcome]:
+    async def submit(self, rows: Sequence[Entry]) -> list[Outcome]:
         """Make rows durable; their outcomes, in order. Answers after the commit."""
         if not rows:
             return []
@@ -142,26 +142,40 @@ class Intake:
                 part = next((id_ for id_, (start, end) in parts if start <= place < end), None)
                 self._shed(row, self._counts if part is None else held[part])
             elif outcome is Outcome.UNSTORABLE:
-                self.metrics.result(row.project_name, row.violation.dialect, "rejected")
+                self.metrics.result(row.project_name, row.dialect, "rejected")
                 self.metrics.rejected.labels(reason=Reason.UNSTORABLE).inc()
             else:
                 self._count(row, outcome)
+        self._count_samples(batch.samples)
         self._doubts.update(held)
 
-    def _shed(self, row: Row, ledger: Counter[Account]) -> None:
-        dialect = row.violation.dialect
+    def _shed(self, row: Entry, ledger: Counter[Account]) -> None:
+        dialect = row.dialect
         self.metrics.result(row.project_name, dialect, "shed")
         self.metrics.rejected.labels(reason=Reason.NOT_DURABLE).inc()
         ledger[Account(row.project, dialect.value, "shed", Reason.NOT_DURABLE)] += 1
         ledger[Account(row.project, "", "received")] += 1
 
-    def _count(self, row: Row, outcome: Outcome) -> None:
+    def _count(self, row: Entry, outcome: Outcome) -> None:
+        self.metrics.result(row.project_name, row.dialect, outcome)
+        if outcome is not Outcome.ACCEPTED or not isinstance(row, Row):
+            return
         v = row.violation
-        self.metrics.result(row.project_name, v.dialect, outcome)
-        if outcome is Outcome.ACCEPTED and not v.test:
-            host = row.host if (row.project, row.host) in self.known.admitted else "other"
+        if row.environment == PRODUCTION and not v.test:
             platform = platform_label(v.platform)
-            self.metrics.violation(row.project_name, host, v.kind, platform, v.enforced)
+            self.metrics.violation(row.project_name, self._label(row), v.kind, platform, v.enforced)
+
+    def _count_samples(self, samples: Sequence[Sample]) -> None:
+        for s in samples:
+            if s.environment == PRODUCTION:
+                self.metrics.connections(
+                    s.project_name, self._label(s), s.successes, s.pin_failures, trusted=s.trusted
+                )
+
+    def _label(self, entry: Entry) -> str:
+        """A host is a label only once it is admitted; one that a project names always is."""
+        is_label = entry.registered or (entry.project, entry.host) in self.known.admitted
+        return entry.host if is_label else OTHER
 
     async def _tell(self, *, down: bool) -> None:
         """Log a change, not each request; and settle what was in doubt once Postgres is back."""
@@ -192,6 +206,6 @@ class Intake:
         self.is_down = True
 
     async def learn_hosts(self) -> None:
-        """Hosts that other processes admitted."""
+        """Hosts that other processes admitted, or released."""
         async with self.pool.acquire() as connection:
-            self.known.admitted |= await hosts.admitted(connection)
+            self.known.admitted = await hosts.admitted(connection)

@@ -10,6 +10,8 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 
+import asyncpg
+
 from collector.model import Certificate, Chain, Hash
 from collector.reports.certificates import facts
 from collector.store.connect import Connection
@@ -94,3 +96,29 @@ async def forget_before(connection: Connection, day: date) -> None:
     both are touched together."""
     for table, key in (("chain", "id"), ("certificate", "sha256"), ("pin_set", "id")):
         await connection.execute(_FORGET.format(table=table, key=key), day)
+
+
+_CERTIFICATE_PAGE = """
+SELECT sha256, der, spki_sha256, spki_sha1, subject, issuer, sans, not_before, not_after, is_ca,
+    self_signed, key_type, first_seen
+FROM certificate
+WHERE ($1::bytea IS NULL OR spki_sha256 = $1) AND ($2::bytea IS NULL OR sha256 = $2)
+    AND ($3::timestamptz IS NULL OR (first_seen, sha256) < ($3, $4::bytea))
+ORDER BY first_seen DESC, sha256 DESC LIMIT $5
+"""
+
+
+async def certificates(
+    connection: Connection,
+    *,
+    spki: bytes | None = None,
+    sha256: bytes | None = None,
+    after: tuple[datetime, bytes] | None = None,
+    limit: int = 1,
+) -> list[asyncpg.Record]:
+    """Those reported last for the first time first, behind ``after`` (first_seen, sha256)."""
+    return await connection.fetch(_CERTIFICATE_PAGE, spki, sha256, *(after or (None, None)), limit)
+
+
+async def chain(connection: Connection, id_: bytes) -> asyncpg.Record | None:
+    return await connection.fetchrow("SELECT id, slots, first_seen FROM chain WHERE id = $1", id_)

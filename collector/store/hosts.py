@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import asyncpg
 
@@ -23,9 +23,13 @@ SELECT count(*) FROM (
 ) AS networks
 """
 _ROOM = """
-SELECT count(*) < $3 AND count(*) FILTER (WHERE admitted_at > $2) < $4 FROM host WHERE project = $1
+SELECT count(*) < $3 AND count(*) FILTER (WHERE admitted_at > $2) < $4 FROM host
+WHERE project = $1 AND NOT registered
 """
-_ADMIT = "INSERT INTO host (project, name, admitted_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
+_ADMIT = """
+INSERT INTO host (project, name, admitted_at, registered, seen_on) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT DO NOTHING
+"""
 
 
 async def admit(
@@ -54,7 +58,7 @@ async def admit(
         hour_ago = now - timedelta(hours=1)
         if not await connection.fetchval(_ROOM, project, hour_ago, most, an_hour):
             return False
-    await connection.execute(_ADMIT, project, host, now)
+    await connection.execute(_ADMIT, project, host, now, registered, now.date())
     return True
 
 
@@ -68,8 +72,72 @@ async def admitted(connection: Connection) -> set[tuple[ProjectId, str]]:
     return {(ProjectId(row["project"]), row["name"]) for row in rows}
 
 
+_SEE = """
+UPDATE host SET seen_on = $3 WHERE (project, name) IN (
+    SELECT h.project, h.name FROM host h JOIN unnest($1::int[], $2::text[]) AS seen(project, name)
+        ON h.project = seen.project AND h.name = seen.name
+    WHERE h.seen_on < $3 ORDER BY h.project, h.name FOR UPDATE OF h
+)
+"""
+
+
+async def see(connection: Connection, places: Sequence[tuple[ProjectId, str]], today: date) -> None:
+    """Mark hosts as reported today; once a day and process, in key order."""
+    await connection.execute(_SEE, [p for p, _ in places], [name for _, name in places], today)
+
+
+async def release_before(connection: Connection, day: date) -> list[str]:
+    """Hosts that nobody registered and nobody reported since then, out of the labels."""
+    rows = await connection.fetch(
+        "DELETE FROM host WHERE NOT registered AND seen_on < $1 RETURNING name", day
+    )
+    return [row["name"] for row in rows]
+
+
+_REGISTER = """
+INSERT INTO host (project, name, admitted_at, registered, seen_on) VALUES ($1, $2, $3, true, $4)
+ON CONFLICT (project, name) DO UPDATE SET registered = true
+"""
+
+
+async def register(
+    connection: Connection, project: ProjectId, hosts: Sequence[str], now: datetime
+) -> None:
+    """Hosts that a project names: there is always room for them, and they are labels at once."""
+    for host in sorted(hosts):
+        await connection.execute(_REGISTER, project, host, now, now.date())
+
+
+async def unregister(connection: Connection, project: ProjectId, hosts: Sequence[str]) -> None:
+    """They stay admitted until nobody reported them for long."""
+    await connection.execute(
+        "UPDATE host SET registered = false WHERE project = $1 AND name = ANY($2)",
+        project,
+        list(hosts),
+    )
+
+
+# By networks: whoever forges 100,000 hosts does so from few, and a real one is reported by many.
+_PROPOSED = """
+SELECT p.name AS project, s.host, count(DISTINCT s.network) AS networks,
+    count(DISTINCT s.install) AS installs, count(*) AS violations, max(s.received_at) AS last_seen
+FROM sighting s JOIN project p ON p.id = s.project
+WHERE s.received_at > $1 AND ($2::text IS NULL OR p.name = $2)
+    AND NOT EXISTS (SELECT FROM host h WHERE h.project = s.project AND h.name = s.host)
+GROUP BY p.name, s.host
+ORDER BY networks DESC, installs DESC, violations DESC, p.name, s.host LIMIT $3
+"""
+
+
+async def proposed(
+    connection: Connection, since: datetime, project: str | None, limit: int
+) -> list[asyncpg.Record]:
+    """Hosts that were reported since then and are not admitted: to register, or to leave alone."""
+    return await connection.fetch(_PROPOSED, since, project, limit)
+
+
 _LIST = """
-SELECT p.name AS project, h.name AS host, h.admitted_at,
+SELECT p.name AS project, h.name AS host, h.admitted_at, h.registered,
     (SELECT max(v.received_at) FROM violation v WHERE v.project = h.project AND v.host = h.name) AS last_seen,
     (SELECT count(*) FROM violation v WHERE v.project = h.project AND v.host = h.name
         AND v.received_at > $2) AS violations,
@@ -78,13 +146,16 @@ SELECT p.name AS project, h.name AS host, h.admitted_at,
     (SELECT count(DISTINCT s.network) FROM sighting s WHERE s.project = h.project AND s.host = h.name
         AND s.received_at > $2) AS networks
 FROM host h JOIN project p ON p.id = h.project
+WHERE $3::text IS NULL OR p.name = $3
 ORDER BY violations DESC, p.name, h.name LIMIT $1
 """
 
 
-async def listed(connection: Connection, since: datetime, limit: int) -> Sequence[asyncpg.Record]:
+async def listed(
+    connection: Connection, since: datetime, limit: int, project: str | None = None
+) -> Sequence[asyncpg.Record]:
     """Admitted hosts, those with most violations since then first."""
-    return await connection.fetch(_LIST, limit, since)
+    return await connection.fetch(_LIST, limit, since, project)
 
 
 _OTHERS = """

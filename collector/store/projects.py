@@ -8,7 +8,7 @@ from datetime import datetime
 
 import asyncpg
 
-from collector.errors import PinfallError
+from collector.errors import ConflictError, NotFoundError
 from collector.model import ProjectId
 from collector.store.connect import Connection
 
@@ -22,7 +22,7 @@ async def add(connection: Connection, name: str, hosts: Sequence[str], now: date
     """Make a project. Raises PinfallError if there is one of this name."""
     made = await connection.fetchval(_ADD, name, list(hosts), secrets.token_bytes(32), now)
     if made is None:
-        raise PinfallError(f"there is a project '{name}' already")
+        raise ConflictError(f"there is a project '{name}' already")
     return ProjectId(made)
 
 
@@ -36,6 +36,26 @@ GROUP BY p.id ORDER BY p.name
 async def listed(connection: Connection) -> list[asyncpg.Record]:
     """Projects by name, with how many keys are in use."""
     return await connection.fetch(_LIST)
+
+
+async def named(connection: Connection) -> list[asyncpg.Record]:
+    """Ids and names of all."""
+    return await connection.fetch("SELECT id, name FROM project")
+
+
+_ONE = "SELECT id, name, hosts, secret, created_at FROM project WHERE name = $1"
+
+
+async def one(connection: Connection, name: str, *, lock: bool = False) -> asyncpg.Record:
+    """Raises PinfallError if there is no such project. lock: until the transaction ends."""
+    row = await connection.fetchrow(_ONE + (" FOR UPDATE" if lock else ""), name)
+    if row is None:
+        raise NotFoundError(f"there is no project '{name}'")
+    return row
+
+
+async def set_hosts(connection: Connection, project: ProjectId, patterns: Sequence[str]) -> None:
+    await connection.execute("UPDATE project SET hosts = $2 WHERE id = $1", project, list(patterns))
 
 
 _ADD_KEY = """
@@ -58,7 +78,7 @@ async def add_key(
     key = secrets.token_urlsafe(16)
     made = await connection.fetchval(_ADD_KEY, key, project, app, environment, trusted, now)
     if made is None:
-        raise PinfallError(f"there is no project '{project}'")
+        raise NotFoundError(f"there is no project '{project}'")
     return key
 
 
@@ -78,10 +98,19 @@ _DISABLE = (
 )
 
 
+_ENABLE = "UPDATE ingest_key SET disabled_at = NULL WHERE key = $1 RETURNING key"
+
+
+async def enable_key(connection: Connection, key: str) -> None:
+    """Raises PinfallError if there is no such key. Safe to repeat."""
+    if await connection.fetchval(_ENABLE, key) is None:
+        raise NotFoundError("there is no such key")
+
+
 async def disable_key(connection: Connection, key: str, now: datetime) -> None:
     """Raises PinfallError if there is no such key. Safe to repeat."""
     if await connection.fetchval(_DISABLE, key, now) is None:
-        raise PinfallError("there is no such key")
+        raise NotFoundError("there is no such key")
 
 
 _IN_USE = """

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collector.store.connect import Connection
-from collector.store.rows import Row
+from collector.store.rows import Entry
 
 _ADD = """
 INSERT INTO quarantine (received_at, project, dialect, delivery, sqlstate) VALUES ($1, $2, $3, $4, $5)
 """
 
 
-async def add(connection: Connection, row: Row, sqlstate: str) -> None:
+async def add(connection: Connection, row: Entry, sqlstate: str) -> None:
     await connection.execute(
-        _ADD, row.received_at, row.project, row.violation.dialect.value, row.delivery.key, sqlstate
+        _ADD, row.received_at, row.project, row.dialect.value, row.delivery.key, sqlstate
     )

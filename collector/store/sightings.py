@@ -10,9 +10,9 @@ from collector.store.rows import Row, columns
 
 _ADD = """
 INSERT INTO sighting (project, host, kind, install, estimated, leaf, signature, network,
-                      operator_network, received_at)
+                      operator_network, received_at, environment)
 SELECT * FROM unnest($1::int[], $2::text[], $3::text[], $4::bytea[], $5::bool[], $6::text[],
-                     $7::bytea[], $8::bytea[], $9::bytea[], $10::timestamptz[])
+                     $7::bytea[], $8::bytea[], $9::bytea[], $10::timestamptz[], $11::text[])
 """
 
 
@@ -30,6 +30,7 @@ async def add(connection: Connection, rows: Sequence[Row]) -> None:
             row.network,
             row.operator_network,
             row.received_at,
+            row.environment,
         )
         for row in rows
         if not row.violation.test

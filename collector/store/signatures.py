@@ -104,3 +104,27 @@ async def forget_before(connection: Connection, at: datetime) -> None:
         " AND NOT EXISTS (SELECT FROM signature_delta d WHERE d.signature = s.id)",
         at,
     )
+
+
+# By what is folded: at most some seconds behind.
+_PAGE = """
+SELECT s.id, p.name AS project, s.host, s.kind, s.issuer_path, s.first_seen, s.last_seen, s.violations
+FROM signature s JOIN project p ON p.id = s.project
+WHERE ($1::text IS NULL OR p.name = $1) AND ($2::text IS NULL OR s.host = $2)
+    AND ($3::text IS NULL OR s.kind = $3)
+    AND ($4::timestamptz IS NULL OR (s.last_seen, s.id) < ($4, $5::bytea))
+ORDER BY s.last_seen DESC, s.id DESC LIMIT $6
+"""
+
+
+async def page(
+    connection: Connection,
+    *,
+    project: str | None,
+    host: str | None,
+    kind: str | None,
+    after: tuple[datetime, bytes] | None,
+    limit: int,
+) -> list[asyncpg.Record]:
+    """Those seen last first, behind ``after`` (last_seen, id)."""
+    return await connection.fetch(_PAGE, project, host, kind, *(after or (None, None)), limit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
 import asyncpg
@@ -16,20 +16,21 @@ INSERT INTO violation
     (received_at, delivery, project, signature, app_key, environment, dialect, kind, host,
      noted_host, port, enforced, blocked, weak, client_time, client_time_raw, time_trust, app_id,
      app_version, platform, os_version, sdk, sdk_version, install, occurrences, pin_set,
-     served_chain, validated_chain, test, details)
+     served_chain, validated_chain, test, details, trusted, weight)
 SELECT received_at, delivery, project, signature, app_key, environment, dialect, kind, host,
      noted_host, port, enforced, blocked, weak, client_time, client_time_raw, time_trust, app_id,
      app_version, platform, os_version, sdk, sdk_version, install, occurrences, pin_set,
-     served_chain, validated_chain, test, details::jsonb
+     served_chain, validated_chain, test, details::jsonb, trusted, weight
 FROM unnest($1::timestamptz[], $2::bytea[], $3::int[], $4::bytea[], $5::text[], $6::text[],
      $7::text[], $8::text[], $9::text[], $10::text[], $11::int[], $12::bool[], $13::bool[],
      $14::bool[], $15::timestamptz[], $16::text[], $17::text[], $18::text[], $19::text[],
      $20::text[], $21::text[], $22::text[], $23::text[], $24::bytea[], $25::int[], $26::bytea[],
-     $27::bytea[], $28::bytea[], $29::bool[], $30::text[])
+     $27::bytea[], $28::bytea[], $29::bool[], $30::text[],
+     $31::bool[], $32::float4[])
     AS new(received_at, delivery, project, signature, app_key, environment, dialect, kind, host,
      noted_host, port, enforced, blocked, weak, client_time, client_time_raw, time_trust, app_id,
      app_version, platform, os_version, sdk, sdk_version, install, occurrences, pin_set,
-     served_chain, validated_chain, test, details)
+     served_chain, validated_chain, test, details, trusted, weight)
 """
 
 
@@ -66,6 +67,8 @@ def _values(row: Row) -> tuple[object, ...]:
         row.validated_chain,
         v.test,
         details(v),
+        row.trusted,
+        v.weight,
     )
 
 
@@ -140,3 +143,52 @@ async def certificates(connection: Connection, ids: Sequence[bytes]) -> dict[str
     """Facts of certificates, by the hex of their SHA-256."""
     rows = await connection.fetch(_CERTIFICATES, list(ids))
     return {row["sha256"].hex(): row for row in rows}
+
+
+_PAGE = """
+SELECT v.received_at, v.delivery, p.name AS project, v.app_key AS app, v.environment, v.trusted, v.dialect,
+    v.kind, v.host, v.noted_host, v.port, v.enforced, v.blocked, v.weak, v.client_time,
+    v.client_time_raw, v.time_trust, v.app_id, v.app_version, v.platform, v.os_version, v.sdk,
+    v.sdk_version, v.install, v.occurrences, v.weight, v.test, v.signature, s.pins,
+    v.validated_chain, v.served_chain, v.details
+FROM violation v
+JOIN project p ON p.id = v.project
+LEFT JOIN pin_set s ON s.id = v.pin_set
+WHERE true{conditions}
+ORDER BY v.received_at DESC, v.delivery DESC LIMIT {limit}
+"""
+# What a filter compares; names are those of the API.
+_FILTERS = {
+    "project": "p.name = {}",
+    "app": "v.app_key = {}",
+    "environment": "v.environment = {}",
+    "host": "v.host = {}",
+    "kind": "v.kind = {}",
+    "dialect": "v.dialect = {}",
+    "app_id": "v.app_id = {}",
+    "app_version": "v.app_version = {}",
+    "platform": "v.platform = {}",
+    "signature": "v.signature = {}",
+    "since": "v.received_at >= {}",
+    "until": "v.received_at < {}",
+}
+
+
+async def page(
+    connection: Connection,
+    filters: Mapping[str, object],
+    after: tuple[datetime, bytes] | None,
+    limit: int,
+) -> list[asyncpg.Record]:
+    """Newest first, behind ``after`` (received_at, delivery). filters: keys of _FILTERS."""
+    values: list[object] = []
+    conditions = ""
+    for name, value in filters.items():
+        values.append(value)
+        conditions += " AND " + _FILTERS[name].format(f"${len(values)}")
+    if after is not None:
+        values.extend(after)
+        conditions += f" AND (v.received_at, v.delivery) < (${len(values) - 1}, ${len(values)})"
+    values.append(limit)
+    query = _PAGE.format(conditions=conditions, limit=f"${len(values)}")
+    return await connection.fetch(query, *values)

@@ -17,16 +17,17 @@ from collector.background import within
 from collector.errors import Reason, ReportError
 from collector.intake.durable import Outcome
 from collector.intake.keyring import Key, Keyring
-from collector.intake.prepare import Sender, prepare
+from collector.intake.prepare import Sender, prepare, prepare_window
 from collector.intake.queue import Intake
 from collector.metrics import UNKNOWN, Metrics
-from collector.model import Kind, Violation
+from collector.model import Dialect, Kind, Violation, Window
 from collector.reports.body import LIMITS, Item, Limits, read_body
 from collector.reports.fields import Hints
 from collector.settings import Network
 from collector.store import secrets
 from collector.store.connect import STORE_DOWN
 from collector.store.ledger import Account
+from collector.store.rows import Entry, sample_of
 from collector.web.bodies import Pace, read
 from collector.web.problems import problems, refusal, store_is_down
 from collector.web.source import OneAddress, address_of
@@ -84,36 +85,35 @@ class Ingest:
             self._not_stored(None, "shed", UNKNOWN, Reason.NOT_DURABLE)
             return store_is_down()
         sender = Sender(address_of(request, self.proxies), hints.user_agent)
-        self.metrics.receive(len(items))
         self.one_address.saw(sender.address, len(items))
-        return await self._store(items, key, sender, received_at)
+        return await self.take(items, key, sender, received_at)
 
-    async def _store(
+    async def take(
         self, items: Sequence[Item], key: Key, sender: Sender, received_at: datetime
     ) -> web.Response:
-        storable = [
-            (index, item)
-            for index, item in enumerate(items)
-            if isinstance(item, Violation) and item.kind is not Kind.OK
-        ]
+        """Make items durable, count each, and say what became of them."""
+        self.metrics.receive(len(items))
         verdicts: list[tuple[str, Reason | str]] = [("accepted", "")] * len(items)
+        storable: list[tuple[int, Violation | Window]] = []
         for index, item in enumerate(items):
-            if isinstance(item, ReportError):
+            if isinstance(item, Violation | Window):
+                storable.append((index, item))
+            elif isinstance(item, ReportError):
                 verdicts[index] = ("rejected", item.reason)
                 self._not_stored(key, "rejected", UNKNOWN, item.reason)
-            elif item.kind is Kind.OK:
-                verdicts[index] = ("ignored", "success")  # a connection that worked: no violation
-                self._not_stored(key, "ignored", item.dialect, "success")
+            else:
+                verdicts[index] = ("ignored", item.why)
+                self._not_stored(key, "ignored", item.dialect, item.why)
         if storable:
             try:
                 secret = await self._day_secret(received_at)
             except STORE_DOWN:
                 for index, item in storable:
                     verdicts[index] = ("shed", Reason.NOT_DURABLE)
-                    self._not_stored(key, "shed", item.dialect, Reason.NOT_DURABLE)
+                    self._not_stored(key, "shed", _dialect(item), Reason.NOT_DURABLE)
             else:
-                rows = [prepare(item, key, sender, received_at, secret) for _, item in storable]
-                outcomes = await self.intake.submit(rows)
+                entries = _entries([item for _, item in storable], key, sender, received_at, secret)
+                outcomes = await self.intake.submit(entries)
                 for (index, _), outcome in zip(storable, outcomes, strict=True):
                     verdicts[index] = _VERDICTS[outcome]
         return self._answer(items, verdicts)
@@ -174,6 +174,8 @@ class Ingest:
         self.metrics.result(key.project_name if key else UNKNOWN, dialect, result)
         if isinstance(reason, Reason):
             self.metrics.rejected.labels(reason=reason).inc()
+        else:
+            self.metrics.ignored.labels(reason=reason).inc()
         told = "" if dialect == UNKNOWN else dialect
         project = key.project if key else None
         self.intake.count(Account(project, told, result, reason))
@@ -192,6 +194,36 @@ _VERDICTS: dict[Outcome, tuple[str, Reason | str]] = {
     Outcome.UNSTORABLE: ("rejected", Reason.UNSTORABLE),
     Outcome.NOT_DURABLE: ("shed", Reason.NOT_DURABLE),
 }
+
+
+def _dialect(item: Violation | Window) -> Dialect:
+    return Dialect.CONNECTIONS if isinstance(item, Window) else item.dialect
+
+
+def _entries(
+    items: Sequence[Violation | Window],
+    key: Key,
+    sender: Sender,
+    received_at: datetime,
+    secret: bytes,
+) -> list[Entry]:
+    """Rows and samples, in order. Equal samples of success are told apart by their place."""
+    entries: list[Entry] = []
+    places: Counter[bytes] = Counter()
+    for item in items:
+        if isinstance(item, Window):
+            entries.append(prepare_window(item, key, sender, received_at, secret))
+            continue
+        row = prepare(item, key, sender, received_at, secret)
+        if item.kind is not Kind.OK:
+            entries.append(row)
+            continue
+        nth = places[row.delivery.key]
+        places[row.delivery.key] += 1
+        if nth:
+            row = prepare(item, key, sender, received_at, secret, nth)
+        entries.append(sample_of(row))
+    return entries
 
 
 def _compact(told: object) -> str:
@@ -233,7 +265,8 @@ def public_app(ingest: Ingest) -> web.Application:
     """The application of the public listener. There is nothing else on it."""
     app = web.Application(middlewares=[problems])
     app.on_response_prepare.append(_cors)
-    for path in ("/r", "/r/", "/r/{key}", "/r/{key}/"):
+    # One reader for all: a window is known by its content, also at the URL for reports.
+    for path in ("/r", "/r/", "/r/{key}", "/r/{key}/", "/r/{key}/connections"):
         app.router.add_post(path, ingest.post)
         app.router.add_options(path, _preflight)
     app.router.add_get("/healthz", _healthz)

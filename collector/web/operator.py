@@ -1,32 +1,47 @@
-"""The operator listener: metrics, health, the API, the page."""
+"""The operator listener: metrics, health, the API, the pages."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from aiohttp import web
 
-from collector.web.api import Api
+from collector.web.access import Access, Role
+from collector.web.api.routes import Route
 from collector.web.guard import guard, secure
 from collector.web.health import Health
 from collector.web.pages import Pages
 from collector.web.problems import problems
+from collector.web.setup import Setup
+from collector.web.signin import SignIn
 
 _STATIC = Path(__file__).parent / "static"
 
 
-def operator_app(health: Health, api: Api, pages: Pages, token: str | None) -> web.Application:
-    app = web.Application(middlewares=[problems, guard(token)], client_max_size=1024 * 1024)
+def page_routes(health: Health, pages: Pages, setup: Setup, sign_in: SignIn) -> list[Route]:
+    return [
+        Route("GET", "/", pages.overview, Role.VIEWER),
+        Route("GET", "/setup", setup.show, Role.VIEWER),
+        Route("POST", "/setup/hosts", setup.register, Role.OPERATOR),
+        Route("GET", "/sign-in", sign_in.show, None),
+        Route("POST", "/sign-in", sign_in.sign_in, None),
+        Route("POST", "/sign-out", sign_in.sign_out, Role.VIEWER),
+        Route("GET", "/metrics", health.scrape, Role.VIEWER),
+        Route("GET", "/healthz", health.alive, None),
+        # Asked by load balancers, which have no token; it names no project and no host.
+        Route("GET", "/readyz", health.ready, None),
+    ]
+
+
+def operator_app(access: Access, routes: Sequence[Route]) -> web.Application:
+    roles: dict[tuple[str, str], Role | None] = {(r.method, r.path): r.role for r in routes}
+    roles["GET", "/static"] = None
+    app = web.Application(middlewares=[problems, guard(access, roles)], client_max_size=1024 * 1024)
     app.on_response_prepare.append(secure)
-    app.router.add_get("/", pages.overview)
-    app.router.add_get("/metrics", health.scrape)
-    app.router.add_get("/healthz", health.alive)
-    app.router.add_get("/readyz", health.ready)
-    app.router.add_get("/api/v1/projects", api.list_projects)
-    app.router.add_post("/api/v1/projects", api.add_project)
-    app.router.add_get("/api/v1/keys", api.list_keys)
-    app.router.add_post("/api/v1/keys", api.add_key)
-    app.router.add_post("/api/v1/keys/{key}/disable", api.disable_key)
-    app.router.add_get("/api/v1/totals", api.totals)
+    for route in routes:
+        app.router.add_route(route.method, route.path, route.handler)
+        if route.method == "GET":
+            app.router.add_route("HEAD", route.path, route.handler)
     app.router.add_static("/static/", _STATIC)
     return app

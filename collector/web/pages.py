@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
-import jinja2
 from aiohttp import web
 
 from collector.model import Hash
-from collector.store import hosts, ledger, signatures, violations
-from collector.web.shown import shown
+from collector.store import connections, hosts, ledger, projects, signatures, violations
+from collector.web import rendering
 from collector.web.source import OneAddress
 
 _HOSTS, _SIGNATURES, _VIOLATIONS = 100, 50, 50
@@ -29,6 +28,9 @@ _MEANING = {
     "user_anchor": "the chain ends in a root that the user installed",
     "invalid_parameters": "the client could not evaluate the chain",
     "spki_error": "the client could not hash a key",
+    "ct_failure": "the certificate is not logged as the client asks",
+    "ocsp_failure": "the server's OCSP staple is missing or bad",
+    "tls_other": "the handshake failed for another reason",
     "suspected": "the client only suspects that a pin failed",
 }
 
@@ -45,20 +47,6 @@ class Place:
     sans: str | None = None
     key: str | None = None
     pinned: bool = False
-
-
-def _time(at: datetime | None) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if at else "unknown"
-
-
-def _ago(at: datetime | None, now: datetime) -> str:
-    if at is None:
-        return "never"
-    seconds = max(0, int((now - at).total_seconds()))
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= size:
-            return f"{seconds // size} {unit} ago"
-    return f"{seconds} s ago"
 
 
 def _ladder(
@@ -78,7 +66,7 @@ def _ladder(
                     pin,
                     row["subject"] if row["subject"] is not None else "too odd to tell",
                     row["issuer"],
-                    f"{_time(row['not_before'])} to {_time(row['not_after'])}",
+                    f"{rendering.time(row['not_before'])} to {rendering.time(row['not_after'])}",
                     ", ".join(sans[:8]) + (" …" if len(sans) > 8 else ""),
                     row["key_type"],
                     pin in pins,
@@ -117,21 +105,8 @@ class Pages:
     clock: Callable[[], datetime]
     one_address: OneAddress
     ingest_url: Callable[[], str | None]
-    _templates: jinja2.Environment = field(init=False)
 
-    def __post_init__(self) -> None:
-        environment = jinja2.Environment(
-            loader=jinja2.PackageLoader("collector.web"),
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        environment.filters["shown"] = shown
-        environment.filters["time"] = _time
-        object.__setattr__(self, "_templates", environment)
-
-    async def overview(self, _request: web.Request) -> web.Response:
+    async def overview(self, request: web.Request) -> web.Response:
         now = self.clock()
         async with self.pool.acquire() as connection:
             listed = await hosts.listed(connection, now - timedelta(days=1), _HOSTS)
@@ -147,12 +122,25 @@ class Pages:
                 if "certificate" in slot
             }
             known = await violations.certificates(connection, list(wanted))
-        template = self._templates.get_template("overview.html")
-        html = template.render(
-            now=now,
-            ago=lambda at: _ago(at, now),
+            rates = await connections.rates(connection, now)
+            names = {row["id"]: row["name"] for row in await projects.named(connection)}
+        ratios = {(names.get(r.project), r.host, r.trusted): r for r in rates}
+        return rendering.page(
+            request,
+            "overview.html",
+            now,
             meaning=_MEANING,
-            hosts=listed,
+            hosts=[
+                {
+                    **row,
+                    "rates": [
+                        rate
+                        for trusted in (True, False)
+                        if (rate := ratios.get((row["project"], row["host"], trusted)))
+                    ],
+                }
+                for row in listed
+            ],
             signatures=[{**row, "issuer_path": json.loads(row["issuer_path"])} for row in groups],
             violations=[_violation(row, known) for row in newest],
             totals=totals,
@@ -160,7 +148,6 @@ class Pages:
             warning=self.one_address.warning,
             ingest_url=self.ingest_url(),
         )
-        return web.Response(text=html, content_type="text/html")
 
 
 def _violation(row: asyncpg.Record, known: dict[str, asyncpg.Record]) -> dict[str, Any]:

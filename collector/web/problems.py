@@ -10,7 +10,7 @@ from http import HTTPStatus
 import structlog
 from aiohttp import web
 
-from collector.errors import PinfallError, Reason, ReportError
+from collector.errors import ConflictError, NotFoundError, PinfallError, Reason, ReportError
 from collector.store.connect import STORE_DOWN, refuses_the_row
 
 log = structlog.get_logger()
@@ -73,7 +73,9 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except ReportError as error:
         return refusal(error)
     except PinfallError as error:
-        return problem(400, detail=str(error))
+        kinds = ((NotFoundError, 404), (ConflictError, 409))
+        status = next((code for kind, code in kinds if isinstance(error, kind)), 400)
+        return problem(status, detail=str(error))
     except web.HTTPException as error:
         if error.status < 400:
             raise

@@ -83,9 +83,10 @@ async def test_a_batch_whose_answer_was_lost_is_not_done_twice(
     batch = uuid4()
     async with pool.acquire() as connection:
         for _ in range(3):
-            accepted = await flush(connection, rows, counts, batch, Known(), NOON)
+            accepted = (await flush(connection, rows, counts, batch, Known(), NOON)).accepted
             assert accepted == {0, 1}
-        assert await flush(connection, rows, Counter(), uuid4(), Known(), NOON) == frozenset()
+        again = await flush(connection, rows, Counter(), uuid4(), Known(), NOON)
+        assert again.accepted == frozenset()
         totals = await ledger.totals(connection)
     assert totals == {"default": {"received": 4, "ignored": 2, "accepted": 2, "duplicate": 2}}
     assert await pool.fetchval("SELECT count(*) FROM violation") == 2
@@ -230,7 +231,7 @@ async def test_maintenance_makes_room_and_forgets(pool: asyncpg.Pool, clock: Clo
         await intake.submit([row(neutral(event_id="old"), received_at=old, key=key)])
         clock.now = NOON
         await intake.submit([row(trustkit_ios(), key=key)])
-    await maintain(pool, NOON, 30)
+    await maintain(pool, NOON, 30, 400)
     assert await pool.fetchval("SELECT count(*) FROM violation") == 1
     assert await pool.fetchval("SELECT count(*) FROM delivery") == 1
     assert await pool.fetchval("SELECT count(*) FROM sighting") == 1

@@ -69,6 +69,40 @@ class Site:
         async with self.session.get(self.operator + path, headers=sent) as response:
             return response.status, await response.text()
 
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        token: str | None = None,
+        **headers: str,
+    ) -> Answer:
+        """Ask the operator API, as the command line does."""
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if token:
+            sent["Authorization"] = f"Bearer {token}"
+        if method != "GET":
+            sent.setdefault("Content-Type", "application/json")
+        data = None if body is None else json.dumps(body)
+        if data is None and method in ("POST", "PATCH"):
+            data = "{}"
+        async with self.session.request(
+            method, self.operator + path, data=data, headers=sent, allow_redirects=False
+        ) as response:
+            text = await response.text()
+            is_json = "json" in response.headers.get("Content-Type", "")
+            told = json.loads(text) if is_json and "ndjson" not in response.content_type else text
+            return Answer(response.status, told, response.headers)
+
+    async def token(self, name: str, role: str, *, by: str | None = None, **more: Any) -> str:
+        """A new token."""
+        made = await self.call(
+            "POST", "/api/v1/tokens", {"name": name, "role": role, **more}, token=by
+        )
+        assert made.status == 201, made.json
+        return str(made.json["token"])
+
     async def metrics(self) -> dict[str, float]:
         _, text = await self.get("/metrics")
         samples = [line for line in text.splitlines() if not line.startswith("#")]

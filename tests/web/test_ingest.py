@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collector.web.bodies import Pace
-from tests.make import neutral, okhttp_text, trustkit_android, trustkit_ios, wrapped
+from tests.make import nel, neutral, okhttp_text, trustkit_android, trustkit_ios, wrapped
 from tests.web.conftest import Site
 
 
@@ -78,14 +78,14 @@ async def test_gzip_is_known_by_its_bytes(site: Site, told: dict[str, str]) -> N
 
 async def test_a_mixed_body(site: Site) -> None:
     good, odd = neutral(event_id="1"), neutral(event_id="2", host=None)
-    answer = await site.post([good, odd, good, 7, neutral(outcome="ok"), neutral(event_id="3")])
+    answer = await site.post([good, odd, good, 7, nel("tcp.refused"), neutral(event_id="3")])
     assert answer.status == 200
     told = {name: answer.json[name] for name in ("accepted", "duplicates", "ignored", "rejected")}
     assert told == {"accepted": 2, "duplicates": 1, "ignored": 1, "rejected": 2}
     assert answer.json["notes"] == [
         {"index": 1, "result": "rejected", "reason": "no_host"},
         {"index": 3, "result": "rejected", "reason": "unrecognised"},
-        {"index": 4, "result": "ignored", "reason": "success"},
+        {"index": 4, "result": "ignored", "reason": "not_tls"},
     ]
 
 
@@ -267,7 +267,7 @@ async def test_conservation(site: Site) -> None:
             [
                 neutral(event_id=str(number)),
                 7,
-                neutral(outcome="ok"),
+                nel("tcp.refused"),
                 {"hostname": "", "known-pins": []},
             ],
             "{",

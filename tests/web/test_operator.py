@@ -7,8 +7,6 @@ import pytest
 from tests.make import chain, ios_pem, issue, neutral, okhttp_text, trustkit_android, trustkit_ios
 from tests.web.conftest import Site
 
-TOKEN = "an operator token of some length"
-
 
 @pytest.mark.parametrize(
     ("host", "status"),
@@ -21,22 +19,6 @@ TOKEN = "an operator token of some length"
 async def test_only_this_machine_by_its_own_name(site: Site, host: str, status: int) -> None:
     for path in ("/", "/metrics", "/healthz", "/api/v1/projects"):
         assert (await site.get(path, Host=host))[0] == status
-
-
-@pytest.mark.parametrize("chosen", [{"operator_token": TOKEN}])
-async def test_a_token_is_asked_for(site: Site, chosen: dict[str, Any]) -> None:
-    import base64
-
-    basic = base64.b64encode(f"me:{TOKEN}".encode()).decode()
-    for path in ("/", "/metrics", "/readyz", "/api/v1/projects"):
-        assert (await site.get(path))[0] == 401
-        assert (await site.get(path, Authorization="Bearer wrong"))[0] == 401
-        assert (await site.get(path, Authorization="Basic !!"))[0] == 401
-        assert (await site.get(path, Authorization=f"Bearer {TOKEN}", Host="pinfall.example"))[
-            0
-        ] == 200
-        assert (await site.get(path, Authorization=f"Basic {basic}"))[0] == 200
-    assert (await site.get("/healthz"))[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -65,15 +47,14 @@ async def test_changes_come_from_here(site: Site, headers: dict[str, str], statu
     ("path", "body", "words"),
     [
         ("projects", {"name": ""}, "name"),
-        ("projects", {"name": "default"}, "already"),
+        ("projects", {"name": "x", "host": []}, "no such field"),
+        ("projects", {"name": "x", "hosts": ["other"]}, "other"),
         ("projects", {"name": "x", "hosts": ["*.com"]}, "*.com"),
         ("projects", {"name": "x", "hosts": "api"}, "list"),
         ("projects", [], "object"),
-        ("keys", {"project": "nobody", "app": "a"}, "nobody"),
         ("keys", {"project": "default", "app": "a", "environment": "moon"}, "environment"),
         ("keys", {"project": "default"}, "app"),
         ("keys", {"project": "default", "app": "a\u202eb"}, "printable"),
-        ("keys/nonsense/disable", {}, "no such key"),
         ("keys/%00/disable", {}, "cannot be stored"),
         ("projects", {"name": "unknown"}, "unknown"),
     ],
@@ -129,7 +110,7 @@ async def test_metrics_are_zero_from_the_start_and_few(site: Site) -> None:
     assert metrics['pinfall_background_ticks_total{result="error",task="keys"}'] == 0
     assert metrics["pinfall_waiting_reports"] == 0
     assert not [name for name in metrics if "_created" in name]
-    assert len(metrics) < 300
+    assert len(metrics) < 400
 
 
 class _Page(HTMLParser):
@@ -147,7 +128,8 @@ class _Page(HTMLParser):
             assert name != "style"
             if name in ("href", "src"):
                 assert value is not None
-                assert value.startswith("/static/")
+                assert value.startswith("/")
+                assert not value.startswith("//")
 
     def handle_data(self, data: str) -> None:
         self.text += data

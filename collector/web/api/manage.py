@@ -1,134 +1,229 @@
-"""/api/v1: what the command line says to a running collector."""
+"""Projects, keys, hosts: what a team sets up."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
-import structlog
 from aiohttp import web
 
-from collector.errors import PinfallError
+from collector.errors import NotFoundError, PinfallError
 from collector.intake.keyring import Keyring
-from collector.metrics import UNKNOWN
+from collector.intake.queue import Intake
+from collector.model import ENVIRONMENTS, ProjectId
 from collector.reports.hosts import read_pattern
-from collector.reports.line import utc
-from collector.store import ledger, projects
+from collector.store import forget, hosts, projects
+from collector.store.connect import Connection
+from collector.web.access import Role, Who
+from collector.web.api import asked
+from collector.web.api.change import Changes
+from collector.web.guard import WHO
 
-log = structlog.get_logger()
-ENVIRONMENTS = ("production", "staging", "debug")
-_NAME = 64
+PROPOSALS = timedelta(days=3)  # that a host is proposed for, after its last report
+_MASKED = 6  # characters of a trusted key that everybody may see
+_PATTERNS = 1000  # of one project
+
+
+def named(patterns: list[str]) -> list[str]:
+    """Those that are hosts, not wildcards."""
+    return [pattern for pattern in patterns if not pattern.startswith("*.")]
 
 
 @dataclass(frozen=True, slots=True)
-class Api:
+class Manage:
     pool: asyncpg.Pool
     keyring: Keyring
-    clock: Callable[[], datetime]
+    intake: Intake
+    changes: Changes
     public_url: Callable[[], str]
 
-    async def list_projects(self, _request: web.Request) -> web.Response:
+    # projects
+
+    async def list_projects(self, request: web.Request) -> web.Response:
+        asked.query(request, {})
         async with self.pool.acquire() as connection:
             rows = await projects.listed(connection)
-        return web.json_response({"projects": [_plain(row) for row in rows]})
+        return web.json_response({"projects": [asked.plain(row) for row in rows]})
 
     async def add_project(self, request: web.Request) -> web.Response:
         """{"name", "hosts": ["*.example.com"]}"""
-        told = await _object(request)
-        name = _name(told, "name")
-        hosts = told.get("hosts", [])
-        if not isinstance(hosts, list) or not all(isinstance(host, str) for host in hosts):
-            raise PinfallError("hosts: should be a list of texts")
-        patterns = []
-        for host in hosts:
-            try:
-                patterns.append(read_pattern(host))
-            except ValueError as error:
-                raise PinfallError(f"hosts: '{host[:80]}': {error}") from error
-        async with self.pool.acquire() as connection:
-            await projects.add(connection, name, patterns, self.clock())
-        log.info("project.added", project=name)
+        told = await asked.body(request, {"name": True, "hosts": False})
+        name, patterns = asked.name(told, "name"), asked.patterns(told)
+        async with self.changes.by(
+            request[WHO], "project.added", name, hosts=patterns
+        ) as connection:
+            now = self.changes.clock()
+            made = await projects.add(connection, name, patterns, now)
+            await hosts.register(connection, made, named(patterns), now)
+        await self._learn()
         return web.json_response({"name": name, "hosts": patterns}, status=201)
 
-    async def list_keys(self, _request: web.Request) -> web.Response:
+    async def set_project(self, request: web.Request) -> web.Response:
+        """{"hosts": [...]}: all patterns from here on."""
+        told = await asked.body(request, {"hosts": True})
+        name, patterns = request.match_info["name"], asked.patterns(told)
+        await self._set_hosts(request[WHO], name, lambda _: patterns)
+        return web.json_response({"name": name, "hosts": patterns})
+
+    async def forget_project(self, request: web.Request) -> web.Response:
+        """The project and all that is stored of it."""
+        asked.query(request, {})
+        name = request.match_info["name"]
+        async with self.changes.by(request[WHO], "project.forgotten", name) as connection:
+            row = await projects.one(connection, name, lock=True)
+            await forget.project(connection, ProjectId(row["id"]))
+        await self._learn()
+        return web.json_response({"forgotten": name})
+
+    # hosts
+
+    async def list_hosts(self, request: web.Request) -> web.Response:
+        """Registered and admitted hosts, and others that were reported: proposals."""
+        told = asked.query(request, {"project": asked.text, "limit": asked.limit})
+        limit = told.get("limit", asked.USUAL)
+        now = self.changes.clock()
+        async with self.pool.acquire() as connection:
+            known = await hosts.listed(
+                connection, now - timedelta(days=1), limit, told.get("project")
+            )
+            proposed = await hosts.proposed(connection, now - PROPOSALS, told.get("project"), limit)
+        return web.json_response(
+            {
+                "hosts": [
+                    {
+                        **{k: v for k, v in asked.plain(row).items() if k != "registered"},
+                        "state": "registered" if row["registered"] else "admitted",
+                    }
+                    for row in known
+                ],
+                "proposed": [asked.plain(row) for row in proposed],
+            }
+        )
+
+    async def add_host(self, request: web.Request) -> web.Response:
+        """{"project", "host"}: register a host, or a pattern such as *.example.com."""
+        told = await asked.body(request, {"project": True, "host": True})
+        project = asked.name(told, "project")
+        await self.register(request[WHO], project, told["host"])
+        return web.json_response({"project": project, "host": told["host"]}, status=201)
+
+    async def register(self, who: Who, project: str, text: object) -> str:
+        """Also for the page's form. Returns the pattern. Raises PinfallError."""
+        (pattern,) = asked.patterns({"host": [text]}, "host")
+        await self._set_hosts(
+            who, project, lambda known: known if pattern in known else [*known, pattern]
+        )
+        return pattern
+
+    async def remove_host(self, request: web.Request) -> web.Response:
+        asked.query(request, {})
+        project, text = request.match_info["project"], request.match_info["host"]
+        try:
+            pattern = read_pattern(text)
+        except ValueError as error:
+            raise PinfallError(f"'{text[:80]}': {error}") from None
+
+        def without(known: list[str]) -> list[str]:
+            if pattern not in known:
+                raise NotFoundError(f"'{pattern}' is not registered in '{project}'")
+            return [entry for entry in known if entry != pattern]
+
+        await self._set_hosts(request[WHO], project, without)
+        return web.json_response({"project": project, "removed": pattern})
+
+    async def _set_hosts(
+        self, who: Who, project: str, change: Callable[[list[str]], list[str]]
+    ) -> None:
+        async with (
+            self.changes.pool.acquire() as connection
+        ):  # who names no project changes nothing
+            before = list((await projects.one(connection, project))["hosts"])
+        after = change(before)
+        if len(after) > _PATTERNS:
+            raise PinfallError(f"a project has at most {_PATTERNS} host patterns")
+        added, removed = sorted({*after} - {*before}), sorted({*before} - {*after})
+        async with self.changes.by(
+            who, "project.hosts_set", project, added=added, removed=removed
+        ) as connection:
+            row = await projects.one(connection, project, lock=True)
+            patterns = change(list(row["hosts"]))
+            await self._write_hosts(connection, row, patterns)
+        await self._learn()
+
+    async def _write_hosts(
+        self, connection: Connection, row: asyncpg.Record, patterns: list[str]
+    ) -> None:
+        project = ProjectId(row["id"])
+        gone = {*named(list(row["hosts"]))} - {*patterns}
+        await projects.set_hosts(connection, project, patterns)
+        await hosts.unregister(connection, project, sorted(gone))
+        await hosts.register(connection, project, named(patterns), self.changes.clock())
+
+    # keys
+
+    async def list_keys(self, request: web.Request) -> web.Response:
+        """Whoever is no operator sees the beginning of a trusted key only: it is a secret."""
+        asked.query(request, {})
         async with self.pool.acquire() as connection:
             rows = await projects.keys(connection)
-        return web.json_response({"keys": [_plain(row) for row in rows]})
+        whole = request[WHO].role.may(Role.OPERATOR)
+        return web.json_response(
+            {"keys": [{**asked.plain(row), "key": masked(row, whole=whole)} for row in rows]}
+        )
 
     async def add_key(self, request: web.Request) -> web.Response:
         """{"project", "app", "environment", "trusted"}"""
-        told = await _object(request)
-        environment = told.get("environment", "production")
+        told = await asked.body(
+            request, {"project": True, "app": True, "environment": False, "trusted": False}
+        )
+        environment = told.get("environment", ENVIRONMENTS[0])
         if environment not in ENVIRONMENTS:
             raise PinfallError("environment: should be " + ", ".join(ENVIRONMENTS))
-        trusted = told.get("trusted", False)
-        if not isinstance(trusted, bool):
-            raise PinfallError("trusted: should be true or false")
-        project, app = _name(told, "project"), _name(told, "app")
-        async with self.pool.acquire() as connection:
+        trusted = asked.boolean(told, "trusted")
+        project, app = asked.name(told, "project"), asked.name(told, "app")
+        facts: dict[str, Any] = {"app": app, "environment": environment, "trusted": trusted}
+        async with self.changes.by(request[WHO], "key.added", project, **facts) as connection:
             key = await projects.add_key(
                 connection,
                 project,
                 app=app,
                 environment=environment,
                 trusted=trusted,
-                now=self.clock(),
+                now=self.changes.clock(),
             )
         await self.keyring.refresh()
-        log.info("key.added", key=key[:6], project=project, app=app, environment=environment)
-        return web.json_response(
-            {
-                "key": key,
-                "ingest_url": f"{self.public_url()}/r/{key}",
-                "project": project,
-                "app": app,
-                "environment": environment,
-                "trusted": trusted,
-            },
-            status=201,
-        )
+        url = f"{self.public_url()}/r/{key}"
+        told = {"key": key, "ingest_url": url, "project": project, **facts}
+        return web.json_response(told, status=201)
 
     async def disable_key(self, request: web.Request) -> web.Response:
-        async with self.pool.acquire() as connection:
-            await projects.disable_key(connection, request.match_info["key"], self.clock())
+        return await self._turn(request, on=False)
+
+    async def enable_key(self, request: web.Request) -> web.Response:
+        return await self._turn(request, on=True)
+
+    async def _turn(self, request: web.Request, *, on: bool) -> web.Response:
+        await asked.body(request, {})
+        key = request.match_info["key"]
+        action = "key.enabled" if on else "key.disabled"
+        async with self.changes.by(request[WHO], action, key[:_MASKED]) as connection:
+            if on:
+                await projects.enable_key(connection, key)
+            else:
+                await projects.disable_key(connection, key, self.changes.clock())
         await self.keyring.refresh()
-        log.info("key.disabled", key=request.match_info["key"][:6])
-        return web.json_response({"disabled": True})
+        return web.json_response({"disabled": not on})
 
-    async def totals(self, _request: web.Request) -> web.Response:
-        """Items by project and result, of all time: received = the sum of the others."""
-        async with self.pool.acquire() as connection:
-            told = await ledger.totals(connection)
-        return web.json_response({"projects": told})
+    async def _learn(self) -> None:
+        """Other processes hear of it within seconds; this one at once."""
+        await self.keyring.refresh()
+        await self.intake.learn_hosts()
 
 
-async def _object(request: web.Request) -> dict[str, Any]:
-    try:
-        told = json.loads(await request.read())
-    except (ValueError, RecursionError) as error:
-        raise PinfallError("the body is not JSON") from error
-    if not isinstance(told, dict):
-        raise PinfallError("the body is not a JSON object")
-    return told
-
-
-def _name(told: dict[str, Any], field: str) -> str:
-    value = told.get(field)
-    if not isinstance(value, str) or not value.strip():
-        raise PinfallError(f"{field}: should be a text")
-    value = value.strip()
-    if value == UNKNOWN:
-        raise PinfallError(f"{field}: '{value}' stands for keys that are not known")
-    if len(value) > _NAME or not value.isprintable():
-        raise PinfallError(f"{field}: should be at most {_NAME} printable characters")
-    return value
-
-
-def _plain(row: asyncpg.Record) -> dict[str, object]:
-    return {
-        name: utc(value) if isinstance(value, datetime) else value for name, value in row.items()
-    }
+def masked(row: asyncpg.Record, *, whole: bool) -> str:
+    """A key as it is shown; ``whole``: to operators."""
+    key: str = row["key"]
+    return f"{key[:_MASKED]}…" if row["trusted"] and not whole else key

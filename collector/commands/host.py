@@ -1,0 +1,62 @@
+"""Hosts of a project: registered (named by you, for good), admitted (by a wildcard, or reported by
+three networks; released after 30 idle days), or proposed (reported, and counted as 'other').
+"""
+
+from __future__ import annotations
+
+import argparse
+from urllib.parse import quote
+
+from collector.commands.options import add_data
+from collector.commands.remote import request
+from collector.web.shown import shown
+
+EXAMPLES = """examples:
+  pinfall host list
+  pinfall host add api.example.com --project wallet
+  pinfall host remove api.example.com --project wallet
+"""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, words in (
+        ("add", "register a host or a pattern"),
+        ("remove", "register it no longer"),
+    ):
+        action = actions.add_parser(name, help=words)
+        action.add_argument("host", metavar="HOST", help="a host, or a pattern: '*.example.com'")
+        action.add_argument(
+            "--project", default="default", metavar="NAME", help="(default: default)"
+        )
+        add_data(action)
+    listing = actions.add_parser("list", help="hosts with their state, and proposals")
+    listing.add_argument("--project", metavar="NAME", help="(default: all)")
+    add_data(listing)
+
+
+def run(told: argparse.Namespace) -> int:
+    if told.action == "add":
+        request(told, "POST", "/api/v1/hosts", {"project": told.project, "host": told.host})
+        print(f"registered {shown(told.host)} in '{shown(told.project)}'")
+        return 0
+    if told.action == "remove":
+        path = "/".join(quote(part, safe="") for part in (told.project, told.host))
+        request(told, "DELETE", f"/api/v1/hosts/{path}")
+        print(f"removed {shown(told.host)}; where reports name it, it stays admitted for 30 days")
+        return 0
+    query = f"&project={quote(told.project, safe='')}" if told.project else ""
+    listed = request(told, "GET", f"/api/v1/hosts?limit=1000{query}")
+    for row in listed["hosts"]:
+        _print(row, row["state"])
+    for row in listed["proposed"]:
+        _print(row, "proposed")
+    if not listed["hosts"] and not listed["proposed"]:
+        print("no host yet")
+    return 0
+
+
+def _print(row: dict[str, object], state: str) -> None:
+    last = row["last_seen"] or "never"
+    place = f"{shown(row['host']):40} {shown(row['project']):16} {state:10}"
+    print(f"{place} {row['violations']:>8} violations  last {last}")

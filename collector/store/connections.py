@@ -1,0 +1,175 @@
+"""Windows of connections: the denominators, and their sums by hour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import asyncpg
+
+from collector.model import ProjectId
+from collector.store.connect import Connection
+from collector.store.rows import Sample, columns
+
+_ADD = """
+INSERT INTO connection_window
+    (delivery, received_at, project, app_key, environment, trusted, counted, host, app_id, app_version,
+     platform, starts, ends, successes, pin_failures, install, network)
+SELECT * FROM unnest($1::bytea[], $2::timestamptz[], $3::int[], $4::text[], $5::text[], $6::bool[],
+    $7::bool[], $8::text[], $9::text[], $10::text[], $11::text[], $12::timestamptz[],
+    $13::timestamptz[], $14::float8[], $15::float8[], $16::bytea[], $17::bytea[])
+"""
+_DELTA = """
+INSERT INTO connection_delta (project, host, environment, trusted, hour, successes, pin_failures)
+SELECT project, host, environment, trusted, date_trunc('hour', ends, 'UTC'), sum(ok), sum(failed)
+FROM unnest($1::int[], $2::text[], $3::text[], $4::bool[], $5::timestamptz[], $6::float8[], $7::float8[])
+    AS new(project, host, environment, trusted, ends, ok, failed)
+GROUP BY 1, 2, 3, 4, 5
+"""
+
+
+async def add(connection: Connection, samples: Sequence[Sample], counted: Sequence[bool]) -> None:
+    """counted: which of them are within the caps; the others are kept, and not summed up."""
+    if not samples:
+        return
+    rows = [
+        (s.delivery.key, s.received_at, s.project, s.app_key, s.environment, s.trusted, counts, s.host,
+         s.app_id, s.app_version, s.platform, s.starts, s.ends, s.successes, s.pin_failures,
+         s.install, s.network)
+        for s, counts in zip(samples, counted, strict=True)
+    ]  # fmt: skip
+    await connection.execute(_ADD, *columns(rows))
+    sums = [
+        (s.project, s.host, s.environment, s.trusted, s.ends, s.successes, s.pin_failures)
+        for s, counts in zip(samples, counted, strict=True)
+        if counts
+    ]
+    if sums:
+        await connection.execute(_DELTA, *columns(sums))
+
+
+_OVERLAPPING = """
+SELECT install, project, host, starts, ends FROM connection_window
+WHERE install = ANY($1) AND ends > $2 AND starts < $3 AND counted
+"""
+_NETWORKS = """
+SELECT project, host, network, count(*) AS windows FROM connection_window
+WHERE network = ANY($1) AND received_at > $2 AND counted AND NOT trusted
+GROUP BY project, host, network
+"""
+
+
+async def counted_of(
+    connection: Connection, installs: Sequence[bytes], start: datetime, end: datetime
+) -> list[asyncpg.Record]:
+    """Counted windows of these installs that reach into the time between."""
+    return await connection.fetch(_OVERLAPPING, list(installs), start, end)
+
+
+async def by_network(
+    connection: Connection, networks: Sequence[bytes], since: datetime
+) -> dict[tuple[ProjectId, str, bytes], int]:
+    """How many public windows counted since then, by project, host and network."""
+    rows = await connection.fetch(_NETWORKS, list(networks), since)
+    return {(r["project"], r["host"], r["network"]): r["windows"] for r in rows}
+
+
+_FOLD = """
+WITH taken AS (
+    DELETE FROM connection_delta WHERE id IN (SELECT id FROM connection_delta LIMIT 20000)
+    RETURNING project, host, environment, trusted, hour, successes, pin_failures
+)
+INSERT INTO connection_hour AS known
+    (project, host, environment, trusted, hour, successes, pin_failures)
+SELECT project, host, environment, trusted, hour, sum(successes), sum(pin_failures) FROM taken
+GROUP BY project, host, environment, trusted, hour
+ORDER BY project, host, environment, trusted, hour
+ON CONFLICT (project, host, environment, trusted, hour) DO UPDATE SET
+    successes = known.successes + excluded.successes,
+    pin_failures = known.pin_failures + excluded.pin_failures
+"""
+
+
+async def fold(connection: Connection) -> None:
+    async with connection.transaction():
+        if await connection.fetchval(
+            "SELECT pg_try_advisory_xact_lock(hashtext('pinfall.connections'))"
+        ):
+            await connection.execute(_FOLD)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Connections of an hour. ``trusted``: told by servers of ours."""
+
+    project: ProjectId
+    host: str
+    trusted: bool
+    successes: float
+    pin_failures: float
+
+    @property
+    def ratio(self) -> float | None:
+        """Failures among all; None where there were no connections."""
+        connections = self.successes + self.pin_failures
+        return self.pin_failures / connections if connections else None
+
+
+# A window that reaches into the hour counts by the share of it that lies inside.
+_RATES = """
+SELECT project, host, trusted, sum(successes * share) AS successes, sum(pin_failures * share) AS pin_failures
+FROM (
+    SELECT project, host, trusted, successes, pin_failures, CASE WHEN ends = starts THEN 1
+        ELSE extract(epoch FROM least(ends, $2) - greatest(starts, $1))
+           / extract(epoch FROM ends - starts) END::float8 AS share
+    FROM connection_window
+    WHERE ends > $1 AND starts < $2 AND counted AND environment = 'production'
+) AS reaching
+GROUP BY project, host, trusted
+"""
+
+
+async def rates(connection: Connection, now: datetime) -> list[Rate]:
+    """Of the hour before ``now``, production only."""
+    rows = await connection.fetch(_RATES, now - timedelta(hours=1), now)
+    return [Rate(**row) for row in rows]
+
+
+_HOURS = """
+SELECT p.name AS project, c.host, c.environment, CASE WHEN c.trusted THEN 'trusted' ELSE 'public' END AS source,
+    c.hour, sum(c.successes) AS successes, sum(c.pin_failures) AS pin_failures
+FROM (
+    SELECT project, host, environment, trusted, hour, successes, pin_failures FROM connection_hour
+    UNION ALL
+    SELECT project, host, environment, trusted, hour, successes, pin_failures FROM connection_delta
+) AS c JOIN project p ON p.id = c.project
+WHERE ($1::text IS NULL OR p.name = $1) AND ($2::text IS NULL OR c.host = $2)
+    AND ($3::timestamptz IS NULL OR c.hour >= $3) AND ($4::timestamptz IS NULL OR c.hour < $4)
+GROUP BY 1, 2, 3, 4, 5
+HAVING $5::timestamptz IS NULL OR (c.hour, p.name, c.host, c.environment,
+    CASE WHEN c.trusted THEN 'trusted' ELSE 'public' END) < ($5, $6, $7, $8, $9)
+ORDER BY c.hour DESC, 1 DESC, 2 DESC, 3 DESC, 4 DESC LIMIT $10
+"""
+After = tuple[datetime, str, str, str, str]  # hour, project, host, environment, source
+
+
+async def by_hour(
+    connection: Connection,
+    *,
+    project: str | None,
+    host: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    after: After | None,
+    limit: int,
+) -> list[asyncpg.Record]:
+    """Sums by hour, newest first, behind ``after``."""
+    place: Sequence[object] = after or (None, None, None, None, None)
+    return await connection.fetch(_HOURS, project, host, since, until, *place, limit)
+
+
+async def forget_before(connection: Connection, at: datetime, hours_before: datetime) -> None:
+    """Windows, which have hashes of installs and networks; and sums, which have none."""
+    await connection.execute("DELETE FROM connection_window WHERE received_at < $1", at)
+    await connection.execute("DELETE FROM connection_hour WHERE hour < $1", hours_before)

@@ -1,0 +1,1 @@
+"""/api/v1: everything that the pages show and the command line does."""

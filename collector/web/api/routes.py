@@ -1,0 +1,58 @@
+"""The one table of the operator listener: each route, what it does, and the role it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from aiohttp import web
+
+from collector.web.access import Role
+from collector.web.api.imports import Imports
+from collector.web.api.manage import Manage
+from collector.web.api.openapi import document
+from collector.web.api.people import People
+from collector.web.api.read import Read
+
+V, P, O = Role.VIEWER, Role.PIPELINE, Role.OPERATOR  # noqa: E741 (a table reads best in columns)
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Route(NamedTuple):
+    """role None: for everybody."""
+
+    method: str
+    path: str
+    handler: Handler
+    role: Role | None
+
+
+def api_routes(read: Read, manage: Manage, people: People, imports: Imports) -> list[Route]:
+    v1 = "/api/v1"
+    return [
+        Route("GET", f"{v1}/openapi.json", document, V),
+        Route("GET", f"{v1}/projects", manage.list_projects, V),
+        Route("POST", f"{v1}/projects", manage.add_project, O),
+        Route("PATCH", f"{v1}/projects/{{name}}", manage.set_project, O),
+        Route("DELETE", f"{v1}/projects/{{name}}", manage.forget_project, O),
+        Route("GET", f"{v1}/keys", manage.list_keys, V),
+        Route("POST", f"{v1}/keys", manage.add_key, O),
+        Route("POST", f"{v1}/keys/{{key}}/disable", manage.disable_key, O),
+        Route("POST", f"{v1}/keys/{{key}}/enable", manage.enable_key, O),
+        Route("GET", f"{v1}/hosts", manage.list_hosts, V),
+        Route("POST", f"{v1}/hosts", manage.add_host, O),
+        Route("DELETE", f"{v1}/hosts/{{project}}/{{host}}", manage.remove_host, O),
+        Route("GET", f"{v1}/tokens", people.list_tokens, O),
+        Route("POST", f"{v1}/tokens", people.add_token, O),
+        Route("DELETE", f"{v1}/tokens/{{name}}", people.revoke_token, O),
+        Route("GET", f"{v1}/audit", people.audit, O),
+        Route("POST", f"{v1}/forget", people.forget_install, O),
+        Route("GET", f"{v1}/violations", read.violations, V),
+        Route("GET", f"{v1}/signatures", read.signatures, V),
+        Route("GET", f"{v1}/certificates", read.certificates, V),
+        Route("GET", f"{v1}/certificates/{{sha256}}", read.certificate, V),
+        Route("GET", f"{v1}/chains/{{id}}", read.chain, V),
+        Route("GET", f"{v1}/connections", read.connections, V),
+        Route("POST", f"{v1}/connections", imports.connections, P),
+        Route("GET", f"{v1}/totals", read.totals, V),
+    ]
