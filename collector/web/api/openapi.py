@@ -1,5 +1,286 @@
+"""The OpenAPI 3.1 document of /api/v1, by hand: what a route takes and answers is read here, and the
+tests hold the routes to it."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
 from aiohttp import web
+
+from collector import __version__
+from collector.model import ENVIRONMENTS, Dialect, Kind
+from collector.web.access import Role
+from collector.web.api.asked import MOST, USUAL
+from collector.web.api.schemas import SCHEMAS, listed, nullable, ref
+
+Schema = dict[str, Any]
+TEXT: Schema = {"type": "string"}
+_TIME: Schema = {"type": "string", "format": "date-time"}
+_FILTER: Schema = {"type": "string", "maxLength": 300}
+
+
+def _parameter(name: str, schema: Schema, told: str, *, place: str = "query") -> Schema:
+    return {
+        "name": name,
+        "in": place,
+        "required": place == "path",
+        "schema": schema,
+        "description": told,
+    }
+
+
+def _path(name: str, told: str, schema: Schema | None = None) -> Schema:
+    return _parameter(name, schema or {"type": "string", "minLength": 1}, told, place="path")
+
+
+def _hex(size: int) -> Schema:
+    return {"type": "string", "pattern": f"^[0-9a-fA-F]{{{2 * size}}}$"}
+
+
+_LIMIT = _parameter(
+    "limit",
+    {"type": "integer", "minimum": 1, "maximum": MOST, "default": USUAL},
+    "Rows of a page; of NDJSON and CSV, rows in all (default: all).",
+)
+_AFTER = _parameter("after", TEXT, "The `next` of an earlier page.")
+_PROJECT = _parameter("project", _FILTER, "Of this project.")
+_HOST = _parameter("host", _FILTER, "Of this very host.")
+_KIND = _parameter("kind", {"enum": [*Kind]}, "Of this kind.")
+_SINCE = _parameter("since", _TIME, "Not before this time.")
+_UNTIL = _parameter("until", _TIME, "Before this time.")
+_EXPORT = _parameter(
+    "format",
+    {"enum": ["json", "ndjson", "csv"], "default": "json"},
+    "json: a page. ndjson, csv: everything that fits, as a download.",
+)
+
+
+def _operation(
+    name: str,
+    told: str,
+    role: Role,
+    answers: Schema,
+    *,
+    parameters: list[Schema] | None = None,
+    takes: Schema | None = None,
+    status: int = 200,
+) -> Schema:
+    """answers: what stands under ``content``, or a schema of JSON."""
+    content = (
+        answers if "application/json" in answers else {"application/json": {"schema": answers}}
+    )
+    operation: Schema = {
+        "operationId": name,
+        "summary": told,
+        "description": f"Needs the role `{role}`.",
+        "parameters": parameters or [],
+        "responses": {
+            str(status): {"description": "As asked.", "content": content},
+            "default": {"$ref": "#/components/responses/problem"},
+        },
+    }
+    if takes is not None:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": takes}},
+        }
+    return operation
+
+
+def _object(needed: dict[str, Schema], **optional: Schema) -> Schema:
+    return {
+        "type": "object",
+        "required": list(needed),
+        "properties": {**needed, **optional},
+        "additionalProperties": False,
+    }
+
+
+def _pages(rows: str, schema: Schema) -> Schema:
+    """A page of JSON, or a download."""
+    page = _object({rows: listed(schema), "next": nullable(TEXT)})
+    return {
+        "application/json": {"schema": page},
+        "application/x-ndjson": {"schema": TEXT},
+        "text/csv": {"schema": TEXT},
+    }
+
+
+# What names a person chooses: printable, and not only blanks.
+_NAME: Schema = {"type": "string", "minLength": 1, "maxLength": 64}
+_PATTERN: Schema = {
+    "type": "string",
+    "minLength": 1,
+    "examples": ["api.example.com", "*.example.com"],
+}
+_PATTERNS: Schema = {"type": "array", "items": _PATTERN, "maxItems": MOST}
+_COUNT: Schema = {"type": "integer", "minimum": 0}
+V, P, O = Role.VIEWER, Role.PIPELINE, Role.OPERATOR  # noqa: E741
+
+
+def _paths() -> Schema:
+    project = _path("name", "The project's name.")
+    key = _path("key", "The whole key.")
+    violations = [
+        _PROJECT,
+        _HOST,
+        _KIND,
+        _parameter("app", _FILTER, "The app that the ingest key names."),
+        _parameter("environment", {"enum": [*ENVIRONMENTS]}, "Of this environment."),
+        _parameter("dialect", {"enum": [*Dialect]}, "In this format."),
+        _parameter("app_id", _FILTER, "The app that the report names."),
+        _parameter("app_version", _FILTER, "Of this version."),
+        _parameter("platform", _FILTER, "Of this platform, such as `IOS`."),
+        _parameter("signature", _hex(16), "Of this signature."),
+        _SINCE,
+        _UNTIL,
+        _LIMIT,
+        _AFTER,
+        _EXPORT,
+    ]
+    return {
+        "/openapi.json": {
+            "get": _operation("openapi", "This document.", V, {"type": "object"}),
+        },
+        "/projects": {
+            "get": _operation("listProjects", "Projects by name.", V,
+                              _object({"projects": listed(ref("Project"))})),
+            "post": _operation("addProject", "Make a project.", O, ref("ProjectHosts"), status=201,
+                               takes=_object({"name": _NAME}, hosts=_PATTERNS)),
+        },
+        "/projects/{name}": {
+            "patch": _operation("setProject", "Give a project other host patterns.", O,
+                                ref("ProjectHosts"), parameters=[project],
+                                takes=_object({"hosts": _PATTERNS})),
+            "delete": _operation("forgetProject", "Delete a project and all that is stored of it.", O,
+                                 _object({"forgotten": TEXT}), parameters=[project]),
+        },
+        "/keys": {
+            "get": _operation("listKeys", "Ingest keys; a trusted one whole only to operators.", V,
+                              _object({"keys": listed(ref("Key"))})),
+            "post": _operation("addKey", "Make an ingest key.", O, ref("NewKey"), status=201, takes=_object(
+                {"project": _NAME, "app": _NAME},
+                environment={"enum": [*ENVIRONMENTS], "default": ENVIRONMENTS[0]},
+                trusted={"type": "boolean", "default": False})),
+        },
+        "/keys/{key}/disable": {
+            "post": _operation("disableKey", "Turn away what comes with a key.", O,
+                               _object({"disabled": {"type": "boolean"}}), parameters=[key], takes=_object({})),
+        },
+        "/keys/{key}/enable": {
+            "post": _operation("enableKey", "Take what comes with a key again.", O,
+                               _object({"disabled": {"type": "boolean"}}), parameters=[key], takes=_object({})),
+        },
+        "/hosts": {
+            "get": _operation("listHosts", "Registered and admitted hosts, and proposals.", V, _object(
+                {"hosts": listed(ref("Host")), "proposed": listed(ref("Proposal"))}),
+                parameters=[_PROJECT, _parameter("limit", _LIMIT["schema"], "Of each list.")]),
+            "post": _operation("addHost", "Register a host or a pattern.", O,
+                               _object({"project": TEXT, "host": TEXT}), status=201,
+                               takes=_object({"project": _NAME, "host": _PATTERN})),
+        },
+        "/hosts/{project}/{host}": {
+            "delete": _operation("removeHost", "Register a host no longer.", O,
+                                 _object({"project": TEXT, "removed": TEXT}),
+                                 parameters=[_path("project", "The project's name."),
+                                             _path("host", "The host or pattern.")]),
+        },
+        "/tokens": {
+            "get": _operation("listTokens", "Tokens, without their secrets.", O,
+                              _object({"tokens": listed(ref("Token"))})),
+            "post": _operation("addToken", "Make a token; it is told once.", O, ref("NewToken"), status=201,
+                               takes=_object({"name": _NAME, "role": {"enum": [*Role]}}, days=nullable(
+                                   {"type": "integer", "minimum": 1, "maximum": 3650}))),
+        },
+        "/tokens/{name}": {
+            "delete": _operation("revokeToken", "Close a token's doors.", O, _object({"revoked": TEXT}),
+                                 parameters=[_path("name", "The token's name.")]),
+        },
+        "/audit": {
+            "get": _operation("listAudit", "Who changed what, the newest first.", O,
+                              _object({"audit": listed(ref("Change")), "next": nullable(TEXT)}),
+                              parameters=[_LIMIT, _AFTER]),
+        },
+        "/forget": {
+            "post": _operation("forgetInstall", "Delete what is stored of an install id.", O,
+                               _object({"violations": _COUNT, "windows": _COUNT}),
+                               takes=_object({"install": {"type": "string", "minLength": 1, "maxLength": 1024}},
+                                             project=nullable(_NAME))),
+        },
+        "/violations": {
+            "get": _operation("listViolations", "Violations, the newest first.", V,
+                              _pages("violations", ref("Violation")), parameters=violations),
+        },
+        "/signatures": {
+            "get": _operation("listSignatures", "What groups violations of one fault, last seen first.", V,
+                              _pages("signatures", ref("Signature")),
+                              parameters=[_PROJECT, _HOST, _KIND, _LIMIT, _AFTER, _EXPORT]),
+        },
+        "/certificates": {
+            "get": _operation("listCertificates", "Reported certificates, the newest first.", V,
+                              _pages("certificates", ref("Certificate")),
+                              parameters=[_parameter("spki", _hex(32), "SHA-256 of its SPKI."),
+                                          _LIMIT, _AFTER, _EXPORT]),
+        },
+        "/certificates/{sha256}": {
+            "get": _operation("getCertificate", "One certificate.", V, {
+                "application/json": {"schema": ref("CertificateWithPem")},
+                "application/x-pem-file": {"schema": TEXT}},
+                parameters=[_path("sha256", "SHA-256 of its DER.", _hex(32)),
+                            _parameter("format", {"enum": ["json", "pem"], "default": "json"}, "As what.")]),
+        },
+        "/chains/{id}": {
+            "get": _operation("getChain", "One chain, leaf first.", V, ref("Chain"),
+                              parameters=[_path("id", "As a violation names it.", _hex(16))]),
+        },
+        "/connections": {
+            "get": _operation("listConnections", "Connections by hour; public and trusted apart.", V,
+                              _pages("connections", ref("Connections")),
+                              parameters=[_PROJECT, _HOST, _SINCE, _UNTIL, _LIMIT, _AFTER, _EXPORT]),
+            "post": _operation("importConnections", "Bring in windows as trusted; each counts once by its id.",
+                               P, ref("Answer"), takes=_object({"project": _NAME, "windows": {
+                                   "type": "array", "items": ref("Window"), "minItems": 1, "maxItems": MOST}})),
+        },
+        "/totals": {
+            "get": _operation("totals", "Items by project and result: received is the sum of the others.", V,
+                              _object({"projects": {"type": "object", "additionalProperties": {
+                                  "type": "object", "additionalProperties": _COUNT}}})),
+        },
+    }  # fmt: skip
+
+
+@cache
+def openapi() -> Schema:
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Pinfall",
+            "version": __version__,
+            "summary": "Certificate-pin failures, as clients reported them.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/api/v1"}],
+        "security": [{"token": []}],
+        "paths": _paths(),
+        "components": {
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "responses": {
+                "problem": {
+                    "description": "What is wrong, in one line (RFC 9457).",
+                    "content": {"application/problem+json": {"schema": ref("Problem")}},
+                }
+            },
+            "schemas": SCHEMAS,
+        },
+    }
+
+
+@cache
+def _body() -> bytes:
+    return json.dumps(openapi()).encode()
 
 
 async def document(_request: web.Request) -> web.Response:
-    return web.json_response({})
+    return web.Response(body=_body(), content_type="application/json")

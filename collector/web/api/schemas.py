@@ -1,0 +1,160 @@
+"""Shapes of what /api/v1 answers: the schemas of its OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from collector.metrics import SOURCES
+from collector.model import ENVIRONMENTS, Dialect, Kind, TimeTrust
+from collector.web.access import Role
+
+Schema = dict[str, Any]
+_TEXT: Schema = {"type": "string"}
+_TIME: Schema = {"type": "string", "format": "date-time"}
+_COUNT: Schema = {"type": "integer", "minimum": 0}
+_NUMBER: Schema = {"type": "number", "minimum": 0}
+_BOOLEAN: Schema = {"type": "boolean"}
+_HEX: Schema = {"type": "string", "pattern": "^([0-9a-f]{2})*$"}
+
+
+def ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def listed(schema: Schema) -> Schema:
+    return {"type": "array", "items": schema}
+
+
+def nullable(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _of(told: str, **properties: Schema) -> Schema:
+    """An answer's object: every property is there."""
+    return {
+        "type": "object",
+        "description": told,
+        "required": list(properties),
+        "properties": properties,
+        "additionalProperties": False,
+    }
+
+
+_OPTIONAL_TEXT, _OPTIONAL_TIME = nullable(_TEXT), nullable(_TIME)
+_OPTIONAL_BOOLEAN, _OPTIONAL_HEX = nullable(_BOOLEAN), nullable(_HEX)
+_CERTIFICATE = {
+    "sha256": _HEX, "spki_sha256": _HEX, "spki_sha1": _HEX, "pin": _TEXT, "subject": _OPTIONAL_TEXT,
+    "issuer": _OPTIONAL_TEXT, "sans": listed(_TEXT), "not_before": _OPTIONAL_TIME, "not_after": _OPTIONAL_TIME,
+    "is_ca": _OPTIONAL_BOOLEAN, "self_signed": _BOOLEAN, "key_type": _OPTIONAL_TEXT, "first_seen": _TIME,
+}  # fmt: skip
+
+SCHEMAS: Schema = {
+    "Problem": {
+        "type": "object",
+        "required": ["type", "title", "status"],
+        "properties": {
+            "type": _TEXT,
+            "title": _TEXT,
+            "status": {"type": "integer"},
+            "detail": _TEXT,
+        },
+    },
+    "Project": _of(
+        "A team with all its apps.",
+        name=_TEXT, hosts=listed(_TEXT), created_at=_TIME, keys=_COUNT,
+    ),
+    "ProjectHosts": _of("A project and its host patterns.", name=_TEXT, hosts=listed(_TEXT)),
+    "Key": _of(
+        "The public part of an ingest URL; with `trusted`, a secret of servers of ours.",
+        key=_TEXT, project=_TEXT, app=_TEXT, environment={"enum": [*ENVIRONMENTS]}, trusted=_BOOLEAN,
+        created_at=_TIME, disabled_at=_OPTIONAL_TIME,
+    ),
+    "NewKey": _of(
+        "A key that was just made.",
+        key=_TEXT, ingest_url=_TEXT, project=_TEXT, app=_TEXT, environment={"enum": [*ENVIRONMENTS]},
+        trusted=_BOOLEAN,
+    ),
+    "Host": _of(
+        "A host that is a label of metrics. Counts are of 24 hours.",
+        project=_TEXT, host=_TEXT, state={"enum": ["registered", "admitted"]}, admitted_at=_TIME,
+        last_seen=_OPTIONAL_TIME, violations=_COUNT, installs=_COUNT, networks=_COUNT,
+    ),
+    "Proposal": _of(
+        "A host that was reported and is none of the project's. Counts are of 3 days.",
+        project=_TEXT, host=_TEXT, networks=_COUNT, installs=_COUNT, violations=_COUNT, last_seen=_TIME,
+    ),
+    "Token": _of(
+        "Who may use this API, and as what.",
+        name=_TEXT, role={"enum": [*Role]}, created_at=_TIME, created_by=_TEXT, expires_at=_OPTIONAL_TIME,
+        revoked_at=_OPTIONAL_TIME,
+    ),
+    "NewToken": _of(
+        "A token that was just made; it is not told again.",
+        name=_TEXT, role={"enum": [*Role]}, token=_TEXT, expires_at=_OPTIONAL_TIME,
+    ),
+    "Change": _of(
+        "One line of the audit.",
+        id=_COUNT, at=_TIME, who=_TEXT, action=_TEXT, subject=_TEXT, details={"type": "object"},
+    ),
+    "Violation": _of(
+        "One client that refused, or would have refused, one TLS server. All of it is as reported.",
+        received_at=_TIME, project=_TEXT, app=_TEXT, environment={"enum": [*ENVIRONMENTS]}, trusted=_BOOLEAN,
+        dialect={"enum": [*Dialect]}, kind={"enum": [*Kind]}, host=_TEXT, noted_host=_OPTIONAL_TEXT,
+        port=nullable(_COUNT), enforced=_OPTIONAL_BOOLEAN, blocked=_OPTIONAL_BOOLEAN,
+        identity={"enum": ["strong", "weak"]}, client_time=_OPTIONAL_TIME, client_time_raw=_OPTIONAL_TEXT,
+        time_trust=nullable({"enum": [*TimeTrust]}), app_id=_OPTIONAL_TEXT, app_version=_OPTIONAL_TEXT,
+        platform=_OPTIONAL_TEXT, os_version=_OPTIONAL_TEXT, sdk=_OPTIONAL_TEXT, sdk_version=_OPTIONAL_TEXT,
+        install=_OPTIONAL_HEX, occurrences=_COUNT, weight=_NUMBER, test=_BOOLEAN, signature=_HEX,
+        pins=listed(_TEXT), validated_chain=_OPTIONAL_HEX, served_chain=_OPTIONAL_HEX,
+        details={"type": "object"},
+    ),
+    "Signature": _of(
+        "Violations of one fault: the same host, kind and issuers.",
+        id=_HEX, project=_TEXT, host=_TEXT, kind={"enum": [*Kind]}, issuer_path=listed(_HEX),
+        first_seen=_TIME, last_seen=_TIME, violations=_COUNT,
+    ),
+    "Certificate": _of(
+        "A certificate in a report: it proves nothing about who served it.", **_CERTIFICATE
+    ),
+    "CertificateWithPem": _of("One certificate, whole.", **_CERTIFICATE, pem=_TEXT),
+    "Chain": _of(
+        "A chain, leaf first; null is a place that could not be read.",
+        id=_HEX, first_seen=_TIME,
+        slots=listed(nullable({"type": "object", "required": ["pin"], "properties": {"pin": _TEXT}})),
+    ),
+    "Connections": _of(
+        "Connections of one hour. Public ones are claims, within caps.",
+        project=_TEXT, host=_TEXT, environment={"enum": [*ENVIRONMENTS]}, source={"enum": [*SOURCES]},
+        hour=_TIME, successes=_NUMBER, pin_failures=_NUMBER,
+    ),
+    "Window": {
+        "type": "object",
+        "description": "Connections to one host over a stretch of time. Known by its id, or by all it says.",
+        "required": ["host", "successes"],
+        "properties": {
+            "id": {"type": "string", "minLength": 1},
+            "host": {"type": "string", "minLength": 1},
+            "window_start": _TIME,
+            "window_end": _TIME,
+            "successes": {"type": "integer", "minimum": 0, "maximum": 10**12},
+            "pin_failures": {"type": "integer", "minimum": 0, "maximum": 10**12},
+            "app": _TEXT,
+            "app_version": _TEXT,
+            "platform": _TEXT,
+            "install_id": _TEXT,
+        },
+    },
+    "Answer": {
+        "type": "object",
+        "description": "What became of each item; at most 20 notes.",
+        "required": ["accepted", "duplicates", "ignored", "rejected", "shed", "spooled", "notes"],
+        "properties": {
+            **dict.fromkeys(
+                ("accepted", "duplicates", "ignored", "rejected", "shed", "spooled"), _COUNT
+            ),
+            "notes": listed(
+                _of("Why one was not accepted.", index=_COUNT, result=_TEXT, reason=_TEXT)
+            ),
+        },
+    },
+}  # fmt: skip
