@@ -17,6 +17,9 @@ APT = {
     "curl": "curl",
     "git": "git",
     "chromium": "chromium",
+    "javac": "default-jdk-headless",
+    "okhttp": "libokhttp-java libokio-java libjsr305-java",
+    "npm": "npm",
 }
 
 
@@ -28,6 +31,9 @@ def system_postgres() -> str | None:
 
 
 def _find(name: str) -> str | None:
+    if name == "okhttp":
+        jar = Path("/usr/share/java/okhttp.jar")
+        return str(jar) if jar.is_file() else None
     return system_postgres() if name == "postgresql" else shutil.which(name)
 
 
