@@ -7,7 +7,7 @@ import errno
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -58,6 +58,11 @@ class Collector:
     operator_port: int
     ingest: Ingest
     applications: tuple[web.Application, ...]
+    ticks: Mapping[str, Callable[[], Awaitable[None]]]
+
+    async def tick(self, name: str) -> None:
+        """A round of a background task, now."""
+        await self.ticks[name]()
 
     def public_url(self) -> str:
         """As clients reach it; from this machine, where nobody said otherwise."""
@@ -133,7 +138,7 @@ async def collecting(
         stack.push_async_callback(intake.drain)
         for number in range(FLUSHERS):
             await stack.enter_async_context(running(f"flush-{number}", intake.run()))
-        for name, seconds, tick in (
+        rounds: tuple[tuple[str, float, Callable[[], Awaitable[None]]], ...] = (
             ("keys", REFRESH, keys),
             ("access", REFRESH, access.refresh),
             ("hosts", 10.0, learn),
@@ -144,7 +149,8 @@ async def collecting(
                 3600.0,
                 lambda: maintain(pool, clock(), settings.retention_days, settings.audit_days),
             ),
-        ):
+        )
+        for name, seconds, tick in rounds:
             first = timedelta(seconds=min(seconds, 30.0))
             task = every(timedelta(seconds=seconds), name, tick, metrics, first)
             await stack.enter_async_context(running(name, task))
@@ -177,7 +183,12 @@ async def collecting(
             stack, public, settings.public_address, tls, proxied=settings.proxy_protocol
         )
         running_collector = Collector(
-            settings, public_port, operator_port, ingest, (public, operator)
+            settings,
+            public_port,
+            operator_port,
+            ingest,
+            (public, operator),
+            {name: tick for name, _, tick in rounds},
         )
         url.append(running_collector.public_url())
         log.info("collector.started", public=public_port, operator=operator_port)

@@ -158,6 +158,16 @@ class Fields:
         self._flag("unreadable", names[0])
         return None
 
+    def weight(self) -> float | None:
+        """The share of its kind that is sent, from a ``weight`` of 1 to 10,000: how many this one
+        stands for."""
+        value = self.raw("weight")
+        if isinstance(value, int | float) and not isinstance(value, bool) and 1 <= value <= 10_000:
+            return 1 / value if value > 1 else None
+        if value is not None:
+            self._flag("unreadable", "weight")
+        return None
+
     def host(self, *names: str) -> tuple[str | None, int | None]:
         """(host, port that was written with it); (None, None) where none can be used."""
         for name in names:

@@ -165,6 +165,7 @@ def read_natural(item: dict[str, object], hints: Hints) -> Violation | None:
         event_id=fields.identifier(*_ALIASES["event"]),
         error_type=error_type,
         error_message=None if told.chain else scrubbed(clean(text), install_id, 2000),
+        sampling_fraction=fields.weight(),
         suspect=told.suspect,
         extra=keep(
             {k.rstrip("."): v for k, v in fields.rest.items()}, fields.flags, known=install_id

@@ -31,7 +31,6 @@ _SYNONYMS = {
     "empty": Kind.NO_PINS,
     "untrusted": Kind.CHAIN_UNTRUSTED,
 }
-_WEIGHT = 10_000
 _MESSAGE = 2000  # characters kept of an error's message
 
 
@@ -111,7 +110,7 @@ def read_neutral(item: dict[str, object], hints: Hints) -> Violation:
         install_id=install_id,
         event_id=fields.identifier("event_id"),
         occurrences=min(max(counts.integer("occurrences") or 1, 1), 1_000_000),
-        sampling_fraction=_fraction(fields),
+        sampling_fraction=fields.weight(),
         server_ip=network.host("server_ip")[0],
         error_type=scrubbed(error.text("type"), install_id, 128),
         error_code=scrubbed(error.text("code"), install_id, 64),
@@ -124,16 +123,6 @@ def read_neutral(item: dict[str, object], hints: Hints) -> Violation:
         left.update({f"{part.name}{key}": value for key, value in part.rest.items()})
     extra = keep(left, fields.flags, known=install_id)
     return replace(violation, extra=extra, flags=tuple(fields.flags))
-
-
-def _fraction(fields: Fields) -> float | None:
-    """From a weight of 1 to 10,000: how many failures this one stands for, if a client samples."""
-    value = fields.raw("weight")
-    if isinstance(value, int | float) and not isinstance(value, bool) and 1 <= value <= _WEIGHT:
-        return 1 / value if value > 1 else None
-    if value is not None:
-        fields.flags.append("unreadable:weight")
-    return None
 
 
 def _kind(outcome: str, fields: Fields) -> Kind:

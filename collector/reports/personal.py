@@ -30,8 +30,9 @@ _EMAIL = re.compile(r"[\w.%+-]{1,64}(?:@|%40)[\w-]{1,63}(?:\.[\w-]{1,63}){0,8}")
 _JWT = re.compile(r"eyJ[A-Za-z0-9_-]{8,2000}\.[A-Za-z0-9_-]{4,2000}(?:\.[A-Za-z0-9_-]{0,2000})?")
 _SECRET = re.compile(
     r"(?i)(?<![a-z0-9])(?:[a-z0-9]{1,20}[_-]){0,3}"
-    r"(?:bearer|basic|token|accesstoken|key|apikey|password|passwd|pwd|secret|sid|session|sessionid|cookie|authorization)"
-    r"[\"']?[ =:]{1,3}[\"']?[^\s,;\"'{}]{4,400}"
+    # "public key pinning" is no secret: a key's value stands behind a sign, not only a blank.
+    r"(?:(?:bearer|basic|token|accesstoken|apikey|password|passwd|pwd|secret|sid|session|sessionid|cookie|authorization)"
+    r"[\"']?[ =:]{1,3}|key[\"']?[ ]?[=:][ ]?)[\"']?[^\s,;\"'{}]{4,400}"
 )
 _IPV4 = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])")
 _IPV6 = re.compile(r"(?<![\w:])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,9}(?![\w:])")

@@ -97,7 +97,9 @@ def guard(access: Access, roles: Roles) -> Middleware:
         who = await _who(request, access)
         if who is None:
             return _refuse(request)
-        if resource is not None and not who.role.may(needed):
+        if resource is None:
+            return await handler(request)  # no such place, or no such method there
+        if not who.role.may(needed):
             log.warning("access.refused", who=who.name, role=who.role, route=place[1])
             return problem(
                 403, detail=f"This needs the role '{needed}'; '{who.name}' is '{who.role}'."

@@ -281,5 +281,19 @@ def test_extra_is_small_and_without_personal_data() -> None:
     assert "cut:extra" in flags
 
 
+@pytest.mark.parametrize("text", [
+    "Public key pinning failed for host api.example.com.", "the key of the leaf", "no key matched",
+])  # fmt: skip
+def test_a_key_that_is_spoken_of_is_no_secret(text: str) -> None:
+    assert without_personal(text) == text
+    for secret in (
+        "key=s3cr3tvalue",
+        "key: s3cr3tvalue",
+        "api_key = s3cr3tvalue",
+        "API-KEY:s3cr3tvalue",
+    ):
+        assert "s3cr3t" not in without_personal(f"{text} {secret}")
+
+
 def test_a_version_number_is_no_address() -> None:
     assert without_personal("at 12:30:45 v1.2.3") == "at 12:30:45 v1.2.3"

@@ -23,6 +23,7 @@ MOST = 1000  # of one page
 USUAL = 100
 _NAME = 64
 _TEXT = 300
+_DAY = re.compile(r"\d{4}-\d\d-\d\d[Tt ]", re.ASCII)
 Read = Callable[[str], object]
 
 
@@ -33,7 +34,7 @@ def text(value: str) -> str:
 
 
 def time(value: str) -> datetime:
-    at = parse_time(value)
+    at = parse_time(value) if _DAY.match(value) else None
     if at is None or at.year < 1970:
         raise ValueError("should be a time such as 2026-11-20T06:16:13Z")
     return at
