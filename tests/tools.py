@@ -20,6 +20,7 @@ APT = {
     "javac": "default-jdk-headless",
     "okhttp": "libokhttp-java libokio-java libjsr305-java",
     "npm": "npm",
+    "promtool": "prometheus",
 }
 
 

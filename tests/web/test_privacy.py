@@ -11,7 +11,19 @@ import pytest
 
 from collector.embedded.server import Server
 from collector.logs import set_up_logs
-from tests.make import neutral, okhttp_text, trustkit_android, trustkit_ios
+from collector.model import Dialect
+from tests.make import (
+    CALLBACKS,
+    expect,
+    nel,
+    neutral,
+    okhttp_text,
+    rn_ssl_manager,
+    sentry,
+    trustkit_android,
+    trustkit_ios,
+    window,
+)
 from tests.web.conftest import Site
 
 INSTALL = "d9b2d63d-a233-4123-847a-7ac09f9ee1b5"
@@ -25,7 +37,7 @@ PLANTED = (INSTALL, EMAIL, ADDRESS, ADDRESS6, TOKEN, PATH)
 def _reports() -> list[Any]:
     note = f"install {INSTALL} mail {EMAIL} at {ADDRESS} and {ADDRESS6}, Bearer {TOKEN}"
     url = f"https://user:{TOKEN}@api.example.com/{PATH}?token={TOKEN}&mail={EMAIL}"
-    extra = {
+    extra: dict[str, Any] = {
         "user": {"id": INSTALL, "email": EMAIL}, "email": EMAIL, "ip": ADDRESS, "authorization": TOKEN,
         "cookie": TOKEN, "note": note, "link": url, "deep": {"more": [note, {"token": TOKEN, "x": url}]},
     }  # fmt: skip
@@ -46,7 +58,52 @@ def _reports() -> list[Any]:
             "comment": note,
         },
         okhttp_text(),
+        # Every other dialect, with the same in whatever place it has for it.
+        {**rn_ssl_manager(message=note), "installId": INSTALL, **extra},
+        {"host": "api.example.com", "enforced": True, "servedPins": [], "message": url, **extra},
+        *(
+            {**callback, "installId": INSTALL, "reason": note, **extra}
+            for callback in CALLBACKS.values()
+        ),
+        {**CALLBACKS["foundation"], "NSErrorFailingURLStringKey": url, "userInfo": extra},
+        {**CALLBACKS["alamofire"], "underlyingError": note + url},
+        {"hostname": "api.example.com", "known-pins": [], "note": note, **extra},
+        _sentry(note, url, extra),
+        {**nel(referrer=url, **extra), "url": url, "user_agent": note},
+        {**nel("ok", referrer=url, **extra), "url": url, "user_agent": note},
+        {
+            "type": "hpkp",
+            "age": 1,
+            "url": url,
+            "user_agent": note,
+            "body": {"hostname": "api.example.com", "known-pins": [], **extra},
+        },
+        {
+            "type": "csp-violation",
+            "age": 1,
+            "url": url,
+            "user_agent": note,
+            "body": {"documentURL": url, **extra},
+        },
+        {**expect(**extra), **extra},
+        {**expect("expect-staple-report", **extra), **extra},
+        {**window(install_id=INSTALL, app_version=EMAIL, platform=ADDRESS), **extra},
+        {**window(id="w2", app=url), "note": note, **extra},
     ]
+
+
+def _sentry(note: str, url: str, extra: dict[str, Any]) -> dict[str, Any]:
+    """Sentry's envelope knows all about a user; none of it is ours to keep."""
+    report = sentry(f"Pin verification failed: {note} {url}")
+    event = report["data"]["event"]
+    event["user"] = {"id": INSTALL, "email": EMAIL, "ip_address": ADDRESS, "username": EMAIL}
+    event["request"] = {"url": url, "headers": [["Cookie", TOKEN]], "env": {"REMOTE_ADDR": ADDRESS}}
+    event["breadcrumbs"] = {"values": [{"message": note, "data": {"url": url}}]}
+    event["tags"] = [["user.email", EMAIL], ["url", url]]
+    event["contexts"]["device"] |= {"name": EMAIL, "model": note}
+    event["contexts"]["app"]["device_app_hash"] = INSTALL
+    event |= {"extra": extra, "server_name": ADDRESS, "web_url": url, "culprit": note}
+    return {**report, "installation": {"uuid": INSTALL}, "actor": {"name": EMAIL}, **extra}
 
 
 async def _rows(pool: asyncpg.Pool) -> str:
@@ -76,9 +133,19 @@ async def test_planted_values_are_nowhere(
         await site.post("{" + INSTALL + EMAIL, address=address)
         await site.post(neutral(install_id=INSTALL), path=f"/r/{TOKEN}", address=address)
 
+    made = {"name": "p", "hosts": ["*.example.com"]}
+    assert (await site.call("POST", "/api/v1/projects", made)).status == 201
+    assert (
+        await site.call("POST", "/api/v1/forget", {"install": "nobody" + INSTALL})
+    ).status == 200
     stored = await _rows(site.pool)
+    for dialect in set(Dialect) - {Dialect.CONNECTIONS}:
+        assert dialect in stored, dialect
     assert "com.example.wallet" in stored  # the search would find what is there
-    page = (await site.get("/"))[1]
+    page = (await site.get("/"))[1] + (await site.get("/setup"))[1]
+    for name in ("violations", "connections", "signatures", "certificates"):
+        for format_ in ("ndjson", "csv"):
+            page += (await site.get(f"/api/v1/{name}?format={format_}"))[1]
     metrics = (await site.get("/metrics"))[1]
     await site.pool.execute("CHECKPOINT")
     for value in PLANTED:
