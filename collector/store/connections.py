@@ -51,7 +51,7 @@ async def add(connection: Connection, samples: Sequence[Sample], counted: Sequen
 
 _OVERLAPPING = """
 SELECT install, project, host, starts, ends FROM connection_window
-WHERE install = ANY($1) AND ends > $2 AND starts < $3 AND counted
+WHERE install = ANY($1) AND ends > $2 AND starts < $3 AND counted AND NOT trusted
 """
 _NETWORKS = """
 SELECT project, host, network, count(*) AS windows FROM connection_window
@@ -63,7 +63,7 @@ GROUP BY project, host, network
 async def counted_of(
     connection: Connection, installs: Sequence[bytes], start: datetime, end: datetime
 ) -> list[asyncpg.Record]:
-    """Counted windows of these installs that reach into the time between."""
+    """Counted public windows of these installs that reach into the time between."""
     return await connection.fetch(_OVERLAPPING, list(installs), start, end)
 
 

@@ -104,6 +104,14 @@ async def test_one_window_an_install_and_few_a_network(site: Site, clock: Clock)
     assert tuple(kept) == (211, 100)
 
 
+async def test_a_trusted_window_takes_no_place_of_a_public_one(site: Site) -> None:
+    await registered(site)
+    key = await trusted_key(site)
+    await site.post(window(), path=f"/r/{key}/connections", address="198.51.100.7")
+    await site.post(window(id="mine"), address="198.51.100.7")
+    assert (await count(site, "trusted"), await count(site, "public")) == (97, 97)
+
+
 async def test_samples_of_browsers_weigh(site: Site) -> None:
     await registered(site)
     batch = [nel("ok", sampling_fraction=0.01, elapsed_time=n) for n in range(3)]
