@@ -44,9 +44,7 @@ def _parser(only: str | None) -> argparse.ArgumentParser:
         prog="pinfall",
         description="Receives certificate-pin failure reports, counts each once, shows what they mean.",
         epilog=_EPILOG,
-        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(
-            prog, max_help_position=20
-        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"pinfall {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
