@@ -196,6 +196,23 @@ async def test_every_change_is_in_the_audit(site: Site) -> None:
     assert first["audit"] + rest["audit"] == lines
 
 
+async def test_what_changes_nothing_is_not_in_the_audit(site: Site) -> None:
+    wanted = {"project": "default", "host": "a.example.com"}
+    for _ in range(3):
+        assert (await site.call("POST", "/api/v1/hosts", wanted)).status == 201
+    assert len((await site.call("GET", "/api/v1/audit")).json["audit"]) == 1
+
+
+async def test_registrations_at_once_are_all_kept(site: Site) -> None:
+    wanted = [{"project": "default", "host": f"h{n}.example.com"} for n in range(20)]
+    answers = await asyncio.gather(*(site.call("POST", "/api/v1/hosts", w) for w in wanted))
+    assert {answer.status for answer in answers} == {201}
+    (project,) = (await site.call("GET", "/api/v1/projects")).json["projects"]
+    assert sorted(project["hosts"]) == sorted(w["host"] for w in wanted)
+    lines = (await site.call("GET", "/api/v1/audit")).json["audit"]
+    assert sorted(line["details"]["added"][0] for line in lines) == sorted(project["hosts"])
+
+
 async def test_a_change_that_fails_is_not_in_the_audit(site: Site) -> None:
     for method, path, body in (
         ("POST", "/api/v1/projects", {"name": "default"}),

@@ -52,12 +52,10 @@ class Manage:
         """{"name", "hosts": ["*.example.com"]}"""
         told = await asked.body(request, {"name": True, "hosts": False})
         name, patterns = asked.name(told, "name"), asked.patterns(told)
-        async with self.changes.by(
-            request[WHO], "project.added", name, hosts=patterns
-        ) as connection:
+        async with self.changes.by(request[WHO], "project.added", name, hosts=patterns) as change:
             now = self.changes.clock()
-            made = await projects.add(connection, name, patterns, now)
-            await hosts.register(connection, made, named(patterns), now)
+            made = await projects.add(change.connection, name, patterns, now)
+            await hosts.register(change.connection, made, named(patterns), now)
         await self._learn()
         return web.json_response({"name": name, "hosts": patterns}, status=201)
 
@@ -72,9 +70,9 @@ class Manage:
         """The project and all that is stored of it."""
         asked.query(request, {})
         name = request.match_info["name"]
-        async with self.changes.by(request[WHO], "project.forgotten", name) as connection:
-            row = await projects.one(connection, name, lock=True)
-            await forget.project(connection, ProjectId(row["id"]))
+        async with self.changes.by(request[WHO], "project.forgotten", name) as change:
+            row = await projects.one(change.connection, name, lock=True)
+            await forget.project(change.connection, ProjectId(row["id"]))
         await self._learn()
         return web.json_response({"forgotten": name})
 
@@ -137,20 +135,16 @@ class Manage:
     async def _set_hosts(
         self, who: Who, project: str, change: Callable[[list[str]], list[str]]
     ) -> None:
-        async with (
-            self.changes.pool.acquire() as connection
-        ):  # who names no project changes nothing
-            before = list((await projects.one(connection, project))["hosts"])
-        after = change(before)
-        if len(after) > _PATTERNS:
-            raise PinfallError(f"a project has at most {_PATTERNS} host patterns")
-        added, removed = sorted({*after} - {*before}), sorted({*before} - {*after})
-        async with self.changes.by(
-            who, "project.hosts_set", project, added=added, removed=removed
-        ) as connection:
-            row = await projects.one(connection, project, lock=True)
-            patterns = change(list(row["hosts"]))
-            await self._write_hosts(connection, row, patterns)
+        async with self.changes.by(who, "project.hosts_set", project) as made:
+            row = await projects.one(made.connection, project, lock=True)
+            before = list(row["hosts"])
+            after = change(before)
+            if len(after) > _PATTERNS:
+                raise PinfallError(f"a project has at most {_PATTERNS} host patterns")
+            made.is_one = after != before
+            made.details["added"] = sorted({*after} - {*before})
+            made.details["removed"] = sorted({*before} - {*after})
+            await self._write_hosts(made.connection, row, after)
         await self._learn()
 
     async def _write_hosts(
@@ -185,9 +179,9 @@ class Manage:
         trusted = asked.boolean(told, "trusted")
         project, app = asked.name(told, "project"), asked.name(told, "app")
         facts: dict[str, Any] = {"app": app, "environment": environment, "trusted": trusted}
-        async with self.changes.by(request[WHO], "key.added", project, **facts) as connection:
+        async with self.changes.by(request[WHO], "key.added", project, **facts) as change:
             key = await projects.add_key(
-                connection,
+                change.connection,
                 project,
                 app=app,
                 environment=environment,
@@ -209,11 +203,11 @@ class Manage:
         await asked.body(request, {})
         key = request.match_info["key"]
         action = "key.enabled" if on else "key.disabled"
-        async with self.changes.by(request[WHO], action, key[:_MASKED]) as connection:
+        async with self.changes.by(request[WHO], action, key[:_MASKED]) as change:
             if on:
-                await projects.enable_key(connection, key)
+                await projects.enable_key(change.connection, key)
             else:
-                await projects.disable_key(connection, key, self.changes.clock())
+                await projects.disable_key(change.connection, key, self.changes.clock())
         await self.keyring.refresh()
         return web.json_response({"disabled": not on})
 

@@ -50,9 +50,9 @@ class People:
         token, now = make_token(), self.changes.clock()
         expires_at = now + timedelta(days=days) if days else None
         who = request[WHO]
-        async with self.changes.by(who, "token.added", name, role=role, days=days) as connection:
+        async with self.changes.by(who, "token.added", name, role=role, days=days) as change:
             await store.add_token(
-                connection,
+                change.connection,
                 name=name,
                 role=role,
                 hash_=hashed(token),
@@ -67,8 +67,8 @@ class People:
     async def revoke_token(self, request: web.Request) -> web.Response:
         asked.query(request, {})
         name = request.match_info["name"]
-        async with self.changes.by(request[WHO], "token.revoked", name) as connection:
-            await store.revoke_token(connection, name, self.changes.clock())
+        async with self.changes.by(request[WHO], "token.revoked", name) as change:
+            await store.revoke_token(change.connection, name, self.changes.clock())
         await self.access.refresh()
         return web.json_response({"revoked": name})
 
@@ -93,14 +93,18 @@ class People:
         violations = windows = 0
         async with self.changes.by(
             request[WHO], "install.forgotten", wanted or "all projects"
-        ) as c:
-            names = [wanted] if wanted else [row["name"] for row in await projects.listed(c)]
+        ) as change:
+            names = (
+                [wanted]
+                if wanted
+                else [row["name"] for row in await projects.listed(change.connection)]
+            )
             for name in names:
-                row = await projects.one(c, name)
+                row = await projects.one(change.connection, name)
                 project = ProjectId(row["id"])
                 secret = self.keyring.secret_of(row["id"], row["secret"])
-                platforms = ["", *await forget.platforms(c, project)]
+                platforms = ["", *await forget.platforms(change.connection, project)]
                 hashes = sorted({install_hash_of(secret, p, install) for p in platforms})
-                gone = await forget.install(c, project, hashes)
+                gone = await forget.install(change.connection, project, hashes)
                 violations, windows = violations + gone[0], windows + gone[1]
         return web.json_response({"violations": violations, "windows": windows})
