@@ -54,6 +54,10 @@ async def test_a_collector_has_it_once(
     assert status == 200
     assert PINNED in page
     assert leaf in page
+    counted = await site.pool.fetch("""
+        SELECT host, sum(successes) AS ok, sum(pin_failures) AS failed FROM connection_window GROUP BY host
+    """)
+    assert {r["host"]: (r["ok"], r["failed"]) for r in counted} == {PINNED: (0, 4), GOOD: (2, 0)}
 
 
 async def test_a_collector_takes_what_is_hard_to_write(
