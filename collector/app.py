@@ -19,7 +19,7 @@ from aiohttp import web
 from collector.background import every, running
 from collector.errors import PinfallError, StoreError
 from collector.intake.keyring import REFRESH, Keyring
-from collector.intake.maintain import fold, maintain, make_partitions, rates
+from collector.intake.maintain import fold, forget_marked, maintain, make_partitions, rates
 from collector.intake.queue import Intake
 from collector.metrics import SOURCES, Metrics
 from collector.settings import Address, Settings
@@ -102,13 +102,12 @@ async def collecting(
 
         async def keys() -> None:
             await keyring.refresh()
-            for name in keyring.projects.values():
-                metrics.know_project(name)
+            metrics.keep_projects(keyring.projects.values())
 
         # Pages have connections of their own: people who reload do not hold up reports.
         reading = await open_pool(settings.database_url, size=3, seconds=10)
         stack.push_async_callback(_close, reading)
-        access = Access(reading, settings.operator_token, clock)
+        access = Access(pool, settings.operator_token, clock)
 
         async def learn() -> None:
             await intake.learn_hosts()
@@ -144,6 +143,7 @@ async def collecting(
             ("hosts", 10.0, learn),
             ("rates", 15.0, rate),
             ("fold", 10.0, lambda: fold(pool)),
+            ("forget", 10.0, lambda: forget_marked(pool, 20.0)),
             (
                 "maintain",
                 3600.0,
@@ -160,7 +160,7 @@ async def collecting(
             reload = _reload_tls(tls, settings.tls_cert, settings.tls_key)
             await stack.enter_async_context(running("tls", reload))
         url: list[str] = []
-        changes = Changes(reading, clock)
+        changes = Changes(pool, clock)
         manage = Manage(reading, keyring, intake, changes, lambda: url[0] if url else "")
         routes = [
             *page_routes(
@@ -173,7 +173,7 @@ async def collecting(
                 Read(reading),
                 manage,
                 People(reading, access, keyring, changes),
-                Imports(reading, keyring, ingest, clock),
+                Imports(reading, keyring, ingest, changes),
             ),
         ]
         operator = operator_app(access, routes)

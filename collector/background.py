@@ -71,6 +71,28 @@ async def within(seconds: float, coroutine: Coroutine[None, None, T]) -> T:
     raise TimeoutError
 
 
+class SharedLook:
+    """Something that is asked for at most once a second; who comes meanwhile gets the same answer.
+
+    Raises what the look raised, also to those who come within the second after: they do not know
+    any better.
+    """
+
+    def __init__(self, look: Callable[[], Coroutine[None, None, None]], patience: float) -> None:
+        self._look = look
+        self._patience = patience
+        self._task: asyncio.Task[None] | None = None
+        self._began = float("-inf")
+
+    async def __call__(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._task is None or (self._task.done() and now - self._began >= 1.0):
+            self._began = now
+            self._task = asyncio.create_task(within(self._patience, self._look()))
+            self._task.add_done_callback(lambda t: t.cancelled() or t.exception())
+        await asyncio.shield(self._task)
+
+
 @asynccontextmanager
 async def running(name: str, coroutine: Coroutine[None, None, None]) -> AsyncIterator[None]:
     """Run a coroutine for the life of the block.

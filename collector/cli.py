@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from collector import __version__
 from collector.errors import PinfallError, SettingsError
+from collector.web.shown import shown
 
 # name, module in collector.commands, one line for --help
 _COMMANDS = (
@@ -76,10 +77,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
     except SettingsError as error:
         for line in str(error).splitlines():
-            print(f"pinfall: {line}", file=sys.stderr)
+            print(f"pinfall: {shown(line, 2000)}", file=sys.stderr)
         return 1
     except PinfallError as error:
-        print(f"pinfall: {error}", file=sys.stderr)
+        print(f"pinfall: {shown(error, 2000)}", file=sys.stderr)
         return 1
     except BrokenPipeError:  # `pinfall parse … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

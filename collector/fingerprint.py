@@ -75,8 +75,9 @@ def _real(install_id: str | None) -> str | None:
 
 def install_hash(secret: bytes, violation: Violation) -> bytes | None:
     """Who an install is, 16 bytes; ids are compared only inside one platform."""
-    told = real_install(violation)
-    return install_hash_of(secret, violation.platform or "", told) if told else None
+    if violation.install_id is None or real_install(violation) is None:
+        return None
+    return install_hash_of(secret, violation.platform or "", violation.install_id)
 
 
 def install_hash_of(secret: bytes, platform: str, install_id: str) -> bytes:
@@ -147,16 +148,31 @@ def delivery(
     return Delivery(_hash(secret, b"weak", *content, address.packed, user_agent or ""), Grade.WEAK)
 
 
-def window_delivery(secret: bytes, project: ProjectId, window: Window) -> Delivery:
-    """A window of connections counts once, by (project, id)."""
-    return Delivery(_hash(secret, b"window", project, window.id), Grade.STRONG)
+def window_delivery(
+    secret: bytes,
+    project: ProjectId,
+    window: Window,
+    address: IPAddress,
+    *,
+    environment: str,
+    trusted: bool,
+) -> Delivery:
+    """A window of connections counts once, by (project, id), apart for each environment and for
+    trusted keys: nobody uses up the ids of a gateway with the key of an app. Without an id it is known by its
+    sender and what it says."""
+    scope = (project, environment, trusted)
+    if window.id is not None:
+        who = "" if trusted else _real(window.install_id) or ""
+        return Delivery(_hash(secret, b"window", *scope, who, window.id), Grade.STRONG)
+    said = (window.host, window.start, window.end, window.successes, window.pin_failures)
+    sender = window_install(secret, window, address)
+    return Delivery(_hash(secret, b"window content", *scope, sender, *said), Grade.STRONG)
 
 
 def window_install(secret: bytes, window: Window, address: IPAddress) -> bytes:
     """Who a window is of: its install, else its sender's address with app and version."""
-    told = _real(window.install_id)
-    if told:
-        return install_hash_of(secret, window.platform or "", told)
+    if window.install_id is not None and _real(window.install_id):
+        return install_hash_of(secret, window.platform or "", window.install_id)
     return _hash(secret, b"estimate", address.packed, window.app_id or "", window.app_version or "")
 
 

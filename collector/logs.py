@@ -25,7 +25,13 @@ def set_up_logs(*, json: bool, level: str = "info") -> None:
             structlog.processors.JSONRenderer(sort_keys=True),
         ]
     else:
-        processors.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()))
+        processors.append(
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(),
+                # Not the one that prints local variables: a token may be among them.
+                exception_formatter=structlog.dev.plain_traceback,
+            )
+        )
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(

@@ -16,7 +16,7 @@ from collector.errors import Reason
 from collector.model import PLATFORMS, Dialect, Kind, Skip
 
 RESULTS = ("accepted", "duplicate", "ignored", "rejected", "shed")
-TASKS = ("keys", "access", "hosts", "rates", "maintain", "fold")
+TASKS = ("keys", "access", "hosts", "rates", "fold", "forget", "maintain")
 SOURCES = ("trusted", "public")  # whose word a number of connections is
 OTHER = "other"  # the host of what is not admitted
 UNKNOWN = "unknown"  # the project of a key that is not known, the dialect of what was not read
@@ -87,8 +87,9 @@ class Metrics:
         for task in TASKS:
             for result in ("ok", "error"):
                 self.ticks.labels(task=task, result=result)
-        self.know_project(UNKNOWN)
         self._hosts: set[tuple[str, str]] = set()
+        self._projects: set[str] = set()
+        self.know_project(UNKNOWN)
 
     @property
     def waiting(self) -> int:
@@ -130,9 +131,20 @@ class Metrics:
             self.ratio.labels(project=project, host=host, source=source).set(ratio)
 
     def know_project(self, name: str) -> None:
+        if name in self._projects:
+            return
+        self._projects.add(name)
         for result in RESULTS:
             for dialect in (*Dialect, UNKNOWN):
                 self.reports.labels(project=name, dialect=dialect, result=result)
+
+    def keep_projects(self, names: Collection[str]) -> None:
+        """Know these, and forget the labels of those that were deleted."""
+        for name in self._projects - {*names, UNKNOWN}:
+            self._projects.discard(name)
+            self.reports.remove_by_labels({"project": name})
+        for name in names:
+            self.know_project(name)
 
     def know_host(self, project: str, host: str) -> None:
         """Zeros for what rules ask of an admitted host."""
@@ -154,7 +166,7 @@ class Metrics:
     def keep_hosts(self, admitted: Collection[tuple[str, str]]) -> None:
         """Forget the labels of hosts that were released."""
         for project, host in self._hosts - {*admitted}:
-            if host == OTHER:
+            if host == OTHER and project in self._projects:
                 continue
             self._hosts.discard((project, host))
             for metric in (self.violations, self.pin_failures, self.client_connections):

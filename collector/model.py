@@ -226,11 +226,12 @@ class Violation:
 class Window:
     """Connections of one client, or of a gateway, to one host over a stretch of time.
 
-    ``id`` makes it count once within its project. ``start`` <= ``end``, by the sender's clock;
-    None: at its receipt. ``pin_failures`` are of the same connections, never of reports.
+    ``id`` makes it count once within its project; None: it is known by all that it says.
+    ``start`` <= ``end``, by the sender's clock; None: at its receipt. ``pin_failures`` are of the
+    same connections, never of reports.
     """
 
-    id: str
+    id: str | None
     host: str
     successes: int
     pin_failures: int = 0
@@ -246,6 +247,7 @@ class Window:
 class Skip(StrEnum):
     """Why an item that was understood is neither stored nor refused. Labels of a metric."""
 
+    SUCCESS = "success"  # a success outside NEL, where failures are no connections either
     NOT_TLS = "not_tls"  # a network error that says nothing about certificates
     ADDRESS_CHANGED = "address_changed"  # NEL: may hide a failure of TLS behind it
     OTHER_TYPE = "other_type"  # of the Reporting API: csp-violation, deprecation, ...

@@ -20,10 +20,29 @@ _UP = (
         ADD COLUMN registered boolean NOT NULL DEFAULT false,
         ADD COLUMN seen_on date NOT NULL DEFAULT current_date
     """,
+    # A pattern may have been given twice.
+    """
+    UPDATE project SET hosts = ARRAY(
+        SELECT pattern FROM unnest(hosts) WITH ORDINALITY AS given(pattern, place)
+        GROUP BY pattern ORDER BY min(place)
+    )
+    """,
     """
     INSERT INTO host (project, name, admitted_at, registered)
     SELECT id, pattern, now(), true FROM project, unnest(hosts) AS pattern WHERE pattern NOT LIKE '*.%'
     ON CONFLICT (project, name) DO UPDATE SET registered = true
+    """,
+    # forgotten_at: its rows are being deleted, a few at a time; nothing of it is taken or shown.
+    "ALTER TABLE project ADD COLUMN forgotten_at timestamptz",
+    # Networks that reported a host which is not admitted, a day: by them it is proposed or admitted.
+    """
+    CREATE TABLE proposal (
+        project int NOT NULL,
+        host    text NOT NULL,
+        day     date NOT NULL,
+        network bytea NOT NULL,
+        PRIMARY KEY (project, host, day, network)
+    )
     """,
     # Connections to one host: a window of a client or a gateway, or one sample of NEL.
     # counted: false for a public one over the caps. install, network: keyed hashes.
@@ -116,6 +135,7 @@ _UP = (
 _DOWN = (
     "DROP TABLE audit", "DROP TABLE session", "DROP TABLE token", "DROP TABLE connection_hour",
     "DROP TABLE connection_delta", "DROP TABLE connection_window",
+    "DROP TABLE proposal", "ALTER TABLE project DROP COLUMN forgotten_at",
     "ALTER TABLE host DROP COLUMN registered, DROP COLUMN seen_on",
     "ALTER TABLE sighting DROP COLUMN environment",
     "ALTER TABLE violation DROP COLUMN weight, DROP COLUMN trusted",

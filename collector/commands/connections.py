@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,7 @@ from collector.commands.remote import request
 from collector.errors import PinfallError
 from collector.reports.line import utc
 from collector.reports.times import parse_time
+from collector.web.shown import shown
 
 EXAMPLES = """examples:
   pinfall connections import hours.csv --project wallet
@@ -37,6 +39,7 @@ _ENDS = ("window_end", "end")
 _COUNTS = ("successes", "connections", "requests", "count", "hits")
 _FAILURES = ("pin_failures", "failures")
 _BATCH = 500  # windows a request
+_LAST_YEAR = 9000
 _MOST = 1_000_000  # windows that are held while a log is summed up
 
 
@@ -79,7 +82,7 @@ def _column(fields: list[str], wanted: str | None, usual: Iterable[str]) -> str 
 
 def _number(text: str | None, line: int, name: str) -> int:
     told = (text or "0").strip()
-    if not (told.isascii() and told.isdigit()):
+    if not (told.isascii() and told.isdigit() and len(told) < 16):
         raise PinfallError(f"line {line}: {name} is not a number")
     return int(told)
 
@@ -97,12 +100,13 @@ def windows(rows: csv.DictReader[str], told: argparse.Namespace) -> Iterator[dic
     if start_column is None:
         raise PinfallError("no column tells the time: say --time-column")
     step = timedelta(minutes=told.interval)
+    seen: Counter[str] = Counter()  # equal rows are different edges, not the same one twice
     sums: dict[tuple[str, datetime], list[int]] = {}
     for row in rows:
         line = rows.line_num
         host = row[host_column] if host_column else told.host
         start = parse_time((row[start_column] or "").strip())
-        if not host or start is None:
+        if not host or start is None or start.year > _LAST_YEAR:
             raise PinfallError(f"line {line}: {'no host' if not host else 'not a time'}")
         if count_column is None:  # a row a request
             place = (
@@ -118,7 +122,11 @@ def windows(rows: csv.DictReader[str], told: argparse.Namespace) -> Iterator[dic
         end = parse_time((row.get(end_column or "") or "").strip()) or start + step
         successes = _number(row[count_column], line, count_column)
         failures = _number(row.get(failure_column or ""), line, "failures")
-        yield _window(host, start, end, successes, failures)
+        window = _window(host, start, end, successes, failures)
+        seen[window["id"]] += 1
+        if seen[window["id"]] > 1:
+            window["id"] += f"-{seen[window['id']]}"
+        yield window
     for (host, start), (requests, failures) in sums.items():
         yield _window(host, start, start + step, max(0, requests - failures), failures)
 
@@ -173,6 +181,6 @@ def _send(told: argparse.Namespace, batch: list[dict[str, Any]], totals: dict[st
     for note in answer["notes"]:
         if note["result"] == "rejected":
             window = batch[note["index"]]
-            print(f"pinfall: {window['host']}: {note['reason']}", file=sys.stderr)
+            print(f"pinfall: {shown(window['host'])}: {note['reason']}", file=sys.stderr)
     if sys.stderr.isatty():
         print(f"\r{sum(totals.values())} windows", end="", file=sys.stderr, flush=True)

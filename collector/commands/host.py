@@ -57,6 +57,7 @@ def run(told: argparse.Namespace) -> int:
 
 
 def _print(row: dict[str, object], state: str) -> None:
-    last = row["last_seen"] or "never"
-    place = f"{shown(row['host']):40} {shown(row['project']):16} {state:10}"
-    print(f"{place} {row['violations']:>8} violations  last {last}")
+    by = f", by {row['networks']} networks" if "networks" in row else ""
+    print(
+        f"{shown(row['host']):40} {shown(row['project']):16} {state:10} last {row['last_seen']}{by}"
+    )

@@ -33,6 +33,7 @@ class Outcome(StrEnum):
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
     UNSTORABLE = "unstorable"
+    UNKNOWN_KEY = "unknown_key"  # its project was deleted a moment ago
     NOT_DURABLE = "not_durable"
 
 
@@ -122,6 +123,8 @@ class Batch:
             self.counts.clear()
         for index in range(len(rows)):
             told = Outcome.ACCEPTED if index in flushed.accepted else Outcome.DUPLICATE
+            if index in flushed.gone:
+                told = Outcome.UNKNOWN_KEY
             self.outcomes[start + index] = told
 
     async def _refuse(

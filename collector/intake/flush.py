@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from uuid import UUID
 
+from collector.errors import Reason
 from collector.intake.caps import AN_HOUR, within_caps
+from collector.intake.prepare import sample_of
 from collector.model import Certificate, Dialect, Kind, ProjectId
 from collector.store import (
     connections,
@@ -20,13 +22,14 @@ from collector.store import (
     deliveries,
     hosts,
     ledger,
+    projects,
     sightings,
     signatures,
     violations,
 )
 from collector.store.connect import Connection
 from collector.store.ledger import Account
-from collector.store.rows import Entry, Row, Sample, chains, sample_of
+from collector.store.rows import Entry, Row, Sample, chains
 
 _MOST_CANDIDATES = 20  # hosts of one flush that may be admitted; others get their turn
 _MOST_KNOWN = 50_000  # shared rows remembered, by id; forgotten all at once
@@ -43,6 +46,7 @@ class Known:
     partitions: set[date] = field(default_factory=set)
     admitted: set[tuple[ProjectId, str]] = field(default_factory=set)
     seen: dict[tuple[ProjectId, str], date] = field(default_factory=dict)
+    proposed: dict[tuple[ProjectId, str, bytes], date] = field(default_factory=dict)
 
     def is_fresh(self, id_: bytes, today: date) -> bool:
         return self.touched.get(id_) == today
@@ -57,11 +61,13 @@ class Known:
 class Flushed:
     """What became of a batch.
 
-    accepted: indexes of the entries that count; the others are duplicates.
+    accepted: indexes of the entries that count. gone: of those whose project was deleted a moment
+        ago. The others are duplicates.
     samples: connections that are within the caps, for the counters of this process.
     """
 
     accepted: frozenset[int]
+    gone: frozenset[int] = frozenset()
     samples: Sequence[Sample] = ()
 
 
@@ -90,23 +96,33 @@ async def flush(
     admitted: set[tuple[ProjectId, str]] = set()
     samples: list[Sample] = []
     async with connection.transaction():
-        if await deliveries.begin_batch(connection, batch, now):
+        is_new = await deliveries.begin_batch(connection, batch, now)
+        # Projects stay until this commits; what came for one that was deleted is nobody's.
+        there = await projects.hold(connection, sorted({row.project for row in rows}))
+        gone = {key for key, index in firsts.items() if rows[index].project not in there}
+        if is_new:
+            taken = {key: rows[index] for key, index in firsts.items() if key not in gone}
+            reports = [row for row in taken.values() if isinstance(row, Row)]
             learnt = await _add_content(connection, reports, known, now)
-            new = [(rows[index].delivery, rows[index].received_at) for index in firsts.values()]
+            new = [(row.delivery, row.received_at) for row in taken.values()]
             recorded = await deliveries.record(connection, new, batch) if new else set()
-            fresh = [rows[index] for key, index in firsts.items() if key in recorded]
+            fresh = [row for key, row in taken.items() if key in recorded]
             failures = [row for row in fresh if isinstance(row, Row)]
             await violations.add(connection, failures)
             await sightings.add(connection, failures)
             await signatures.append(connection, _deltas(failures))
-            samples = await _add_samples(connection, _samples(fresh), now)
+            samples = await _add_samples(connection, _samples(fresh), known, now)
             admitted = await _admit(connection, fresh, known, now)
-            await ledger.append(connection, _tally(rows, firsts, recorded, counts), now)
+            await ledger.append(connection, _tally(rows, firsts, recorded, gone, counts), now)
         else:
             recorded = await deliveries.of_batch(connection, list(firsts), batch)
     known.learn(learnt, now.date())
     known.admitted |= admitted
-    return Flushed(frozenset(firsts[key] for key in recorded), samples)
+    return Flushed(
+        frozenset(firsts[key] for key in recorded),
+        frozenset(index for index, row in enumerate(rows) if row.delivery.key in gone),
+        samples,
+    )
 
 
 def _samples(fresh: Sequence[Entry]) -> list[Sample]:
@@ -121,21 +137,22 @@ def _samples(fresh: Sequence[Entry]) -> list[Sample]:
 
 
 async def _add_samples(
-    connection: Connection, samples: Sequence[Sample], now: datetime
+    connection: Connection, samples: Sequence[Sample], known_hosts: Known, now: datetime
 ) -> list[Sample]:
     """Store them; those that count."""
     public = [sample for sample in samples if not sample.trusted]
     known: dict[tuple[ProjectId, str, bytes], list[tuple[datetime, datetime]]] = {}
     networks: dict[tuple[ProjectId, str, bytes], int] = {}
     if public:
+        wanted = sorted({sample.network for sample in public})
+        await connections.lock_networks(connection, wanted)
         installs = sorted({sample.install for sample in public})
         start, end = min(s.starts for s in public), max(s.ends for s in public)
         for row in await connections.counted_of(connection, installs, start, end):
             place = (row["project"], row["host"], row["install"])
             known.setdefault(place, []).append((row["starts"], row["ends"]))
-        wanted = sorted({sample.network for sample in public})
         networks = await connections.by_network(connection, wanted, now - AN_HOUR)
-    counted = within_caps(samples, known, networks)
+    counted = within_caps(samples, known_hosts.admitted, known, networks)
     await connections.add(connection, samples, counted)
     return [sample for sample, counts in zip(samples, counted, strict=True) if counts]
 
@@ -144,10 +161,15 @@ def _tally(
     rows: Sequence[Entry],
     firsts: Mapping[bytes, int],
     recorded: set[bytes],
+    gone: set[bytes],
     counts: Mapping[Account, int],
 ) -> Counter[Account]:
     tally = Counter(counts)
     for index, row in enumerate(rows):
+        if row.delivery.key in gone:
+            tally[Account(None, row.dialect.value, "rejected", Reason.UNKNOWN_KEY)] += 1
+            tally[Account(None, "", "received")] += 1
+            continue
         counts_now = row.delivery.key in recorded and firsts[row.delivery.key] == index
         result = "accepted" if counts_now else "duplicate"
         tally[Account(row.project, row.dialect.value, result)] += 1
@@ -206,6 +228,7 @@ async def _admit(
         and (entry.registered or entry.matching or entry.open_project)
     ]
     # Named hosts first: those never wait for their turn.
+    await _propose(connection, fresh, known, now)
     candidates.sort(key=lambda entry: (not entry[1].registered, entry[0]))
     if candidates:
         await hosts.lock(connection)
@@ -221,6 +244,27 @@ async def _admit(
         ):
             admitted.add(place)
     return admitted
+
+
+async def _propose(
+    connection: Connection, fresh: Sequence[Entry], known: Known, now: datetime
+) -> None:
+    """Which networks reported hosts that are not admitted: once a day each."""
+    today = now.date()
+    new = {
+        (e.project, e.host, e.network)
+        for e in fresh
+        if isinstance(e, Row)
+        and not e.violation.test
+        and not e.registered
+        and (e.project, e.host) not in known.admitted
+    }
+    new = {place for place in new if known.proposed.get(place) != today}
+    if new:
+        await hosts.propose(connection, sorted(new), today)
+        if len(known.proposed) > _MOST_KNOWN:
+            known.proposed.clear()
+        known.proposed.update(dict.fromkeys(new, today))
 
 
 async def _see(

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
 import asyncpg
 
-from collector.background import within
+from collector.background import SharedLook
 from collector.model import ProjectId
 from collector.reports.hosts import matches
 from collector.store import projects
 
 REFRESH = 3.0  # seconds
 _PATIENCE = 5.0  # seconds that the one who asks waits
-_IMPATIENT = 1.0  # an unknown key may ask again this often, for all senders together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +40,7 @@ class Keyring:
         self._pool = pool
         self._hash_key = hash_key.encode() if hash_key else None
         self._keys: dict[str, Key] = {}
-        self._asked = float("-inf")
+        self._look_again = SharedLook(self.refresh, _PATIENCE)
         self.projects: dict[ProjectId, str] = {}  # by id, also those without a key
 
     async def refresh(self) -> None:
@@ -74,10 +72,6 @@ class Keyring:
 
         Raises what asyncpg raises, or TimeoutError, where Postgres does not answer.
         """
-        found = self._keys.get(key)
-        now = asyncio.get_running_loop().time()
-        if found is not None or now - self._asked < _IMPATIENT:
-            return found
-        self._asked = now
-        await within(_PATIENCE, self.refresh())
+        if key not in self._keys:
+            await self._look_again()
         return self._keys.get(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
@@ -13,8 +14,10 @@ from collector.store import (
     connections,
     content,
     deliveries,
+    forget,
     hosts,
     ledger,
+    quarantine,
     secrets,
     sightings,
     signatures,
@@ -30,6 +33,7 @@ DELIVERIES = timedelta(days=10)  # identity is exact for 8
 ADDRESSES = timedelta(days=8)  # sightings, and the secrets that hash networks
 SIGNATURES = timedelta(days=400)  # and sums of connections
 IDLE = timedelta(days=30)  # then a host that nobody registered is released
+PROPOSALS = timedelta(days=3)  # that a host is proposed for, after its last report
 
 
 async def make_partitions(pool: asyncpg.Pool, now: datetime) -> None:
@@ -60,6 +64,8 @@ async def maintain(pool: asyncpg.Pool, now: datetime, retention_days: int, audit
         lambda c: secrets.forget_before(c, (now - ADDRESSES).date()),
         lambda c: sightings.forget_before(c, now - ADDRESSES),
         lambda c: connections.forget_before(c, now - ADDRESSES, now - SIGNATURES),
+        lambda c: hosts.forget_proposals(c, (now - PROPOSALS).date()),
+        lambda c: quarantine.forget_before(c, now - IDLE),
         release,
         partitions,
         lambda c: deliveries.forget_before(c, now - DELIVERIES),
@@ -89,3 +95,17 @@ async def fold(pool: asyncpg.Pool) -> None:
 async def rates(pool: asyncpg.Pool, now: datetime) -> list[Rate]:
     async with pool.acquire() as connection:
         return await connections.rates(connection, now)
+
+
+async def forget_marked(pool: asyncpg.Pool, seconds: float) -> None:
+    """Delete what is left of forgotten projects, in small transactions, for about so long; another
+    round goes on from there."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
+    async with pool.acquire() as connection:
+        for project in await forget.marked(connection):
+            while await forget.some_of_project(connection, project):
+                if loop.time() > until:
+                    return
+            await forget.rest_of_project(connection, project)
+            log.info("project.gone", project=project)

@@ -23,7 +23,7 @@ from collector.fingerprint import (
 )
 from collector.intake.caps import scaled
 from collector.intake.keyring import Key
-from collector.model import Dialect, Violation, Window
+from collector.model import Dialect, Kind, Violation, Window
 from collector.store.rows import Row, Sample
 
 
@@ -92,7 +92,14 @@ def prepare_window(
         successes, pin_failures = scaled(successes, pin_failures)
     return Sample(
         dialect=Dialect.CONNECTIONS,
-        delivery=window_delivery(key.secret, key.project, window),
+        delivery=window_delivery(
+            key.secret,
+            key.project,
+            window,
+            sender.address,
+            environment=key.environment,
+            trusted=key.trusted,
+        ),
         received_at=received_at,
         project=key.project,
         project_name=key.project_name,
@@ -112,4 +119,35 @@ def prepare_window(
         registered=window.host in key.hosts,
         matching=key.matches(window.host),
         open_project=not key.hosts,
+    )
+
+
+def sample_of(row: Row) -> Sample:
+    """The connections that a report of NEL stands for: as many as its weight says."""
+    v = row.violation
+    at = min(v.client_time or row.received_at, row.received_at)
+    counts = (v.weight, 0.0) if v.kind is Kind.OK else (0.0, v.weight)
+    successes, pin_failures = counts if row.trusted else scaled(*counts)
+    return Sample(
+        dialect=v.dialect,
+        delivery=row.delivery,
+        received_at=row.received_at,
+        project=row.project,
+        project_name=row.project_name,
+        app_key=row.app_key,
+        environment=row.environment,
+        trusted=row.trusted,
+        host=row.host,
+        app_id=v.app_id,
+        app_version=v.app_version,
+        platform=v.platform,
+        starts=at,
+        ends=at,
+        successes=successes,
+        pin_failures=pin_failures,
+        install=row.install_or_estimate,
+        network=row.network,
+        registered=row.registered,
+        matching=row.matching,
+        open_project=row.open_project,
     )

@@ -141,9 +141,9 @@ class Intake:
             if outcome is None:
                 part = next((id_ for id_, (start, end) in parts if start <= place < end), None)
                 self._shed(row, self._counts if part is None else held[part])
-            elif outcome is Outcome.UNSTORABLE:
+            elif outcome in (Outcome.UNSTORABLE, Outcome.UNKNOWN_KEY):
                 self.metrics.result(row.project_name, row.dialect, "rejected")
-                self.metrics.rejected.labels(reason=Reason.UNSTORABLE).inc()
+                self.metrics.rejected.labels(reason=Reason(outcome.value)).inc()
             else:
                 self._count(row, outcome)
         self._count_samples(batch.samples)

@@ -15,7 +15,15 @@ _ALAMOFIRE = re.compile(
     r"(Public key pinning|Certificate pinning|Default evaluation|Host validation|Revocation check)"
     rf" failed for host {_HOST}\.?(?=[\s\"'\\)]|$)"
 )
+# String(describing: error): serverTrustEvaluationFailed(reason: ….publicKeyPinningFailed(host: "…"
+_DESCRIBED = re.compile(
+    rf"(publicKeyPinning|certificatePinning|noRequiredEvaluator)(?:Failed)?\(host: \\?\"{_HOST}\\?\""
+)
+_FAILING_URL = re.compile(r"NSErrorFailingURL(?:String)?Key=(https?://[^\s,;}]{1,500})")
 _KINDS = {
+    "publicKeyPinning": Kind.PIN_MISMATCH,
+    "certificatePinning": Kind.PIN_MISMATCH,
+    "noRequiredEvaluator": Kind.NO_PINS,
     "Public key pinning": Kind.PIN_MISMATCH,
     "Certificate pinning": Kind.PIN_MISMATCH,
     "Default evaluation": Kind.CHAIN_UNTRUSTED,
@@ -38,14 +46,15 @@ _SSL_ERROR = "An SSL error has occurred and a secure connection to the server ca
 def read_apple_text(text: str) -> tuple[str, Text] | None:
     """(SDK, what it says), or None if it is no such text."""
     text = text[:_READ]
-    match = _ALAMOFIRE.search(text)
+    match = _ALAMOFIRE.search(text) or _DESCRIBED.search(text)
     if match:
         return "alamofire", Text(kind=_KINDS[match[1]], host=_host(match[2]))
     pretending = _PRETENDING.search(text)
     code = _CODE.search(text)
     if code or pretending or _SSL_ERROR in text:
         kind = CODES[int(code[1])] if code else Kind.SUSPECTED
-        return "foundation", Text(kind=kind, host=_host(pretending[1]) if pretending else None)
+        named = pretending or _FAILING_URL.search(text)
+        return "foundation", Text(kind=kind, host=_host(named[1]) if named else None)
     return None
 
 

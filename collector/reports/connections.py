@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, replace
-from hashlib import sha256
+from datetime import timedelta
 
 from collector.errors import Reason, ReportError
 from collector.model import Window
@@ -12,6 +11,8 @@ from collector.reports.platforms import platform_of
 from collector.reports.times import parse_time
 
 WORST_COUNT = 10**12  # of one window
+_FIRST_YEAR = 2000
+_LONGEST = timedelta(days=7)
 
 
 def is_window(item: dict[str, object]) -> bool:
@@ -35,8 +36,15 @@ def read_window(item: dict[str, object], _hints: Hints) -> Window:
     pin_failures = _count(fields, "pin_failures")
     app = fields.rest.get("app")
     inner = fields.within("app") if isinstance(app, dict) else Fields({})
-    window = Window(
-        id=fields.identifier("id", "event_id") or "",
+    if start is not None and start.year < _FIRST_YEAR:
+        raise ReportError(Reason.UNRECOGNISED, f"window_start is before {_FIRST_YEAR}")
+    if start is not None and end is not None and end - start > _LONGEST:
+        raise ReportError(Reason.UNRECOGNISED, f"a window of more than {_LONGEST.days} days")
+    id_ = fields.identifier("id", "event_id")
+    if id_ is None and (start is None or end is None):
+        raise ReportError(Reason.UNRECOGNISED, "a window needs an id, or a start and an end")
+    return Window(
+        id=id_,
         host=host,
         successes=successes,
         pin_failures=pin_failures,
@@ -48,22 +56,10 @@ def read_window(item: dict[str, object], _hints: Hints) -> Window:
         end=end,
         flags=tuple(fields.flags),
     )
-    if window.id:
-        return window
-    if start is None or end is None:
-        raise ReportError(Reason.UNRECOGNISED, "a window needs an id, or a start and an end")
-    return _with_id(window)
 
 
 def _count(fields: Fields, name: str) -> int:
-    value = fields.integer(name)
-    if value is None and f"unreadable:{name}" not in fields.flags:
-        value = 0
+    value = fields.integer(name) if name in fields.rest else 0
     if value is None or not 0 <= value <= WORST_COUNT:
         raise ReportError(Reason.UNRECOGNISED, f"{name} is not a number from 0 to {WORST_COUNT}")
     return value
-
-
-def _with_id(window: Window) -> Window:
-    """A window without an id is known by all that it says: a repeat of it is the same one."""
-    return replace(window, id=sha256(repr(astuple(window)).encode()).hexdigest())

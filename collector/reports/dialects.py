@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from collector.errors import Reason, ReportError
 from collector.model import Ignored, Violation, Window
+from collector.reports.apple import read_apple_text
 from collector.reports.connections import is_window, read_window
 from collector.reports.expect import is_expect, read_expect
 from collector.reports.fields import Hints
@@ -48,6 +49,8 @@ def read_object(item: dict[str, object], hints: Hints) -> Read:
 def read_text_item(text: str, hints: Hints) -> Violation:
     """Raises ReportError: no_host, or not_json where it is no text of a known exception."""
     violation = read_okhttp_text(text, hints)
+    if violation is None and read_apple_text(text) is not None:
+        violation = read_natural({"message": text}, hints)
     if violation is None:
         raise ReportError(Reason.NOT_JSON, "neither JSON nor the text of a known exception")
     return violation

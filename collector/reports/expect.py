@@ -16,12 +16,12 @@ _SCTS = 8
 
 
 def is_expect(item: dict[str, object]) -> bool:
-    return _CT in item or _STAPLE in item
+    return isinstance(item.get(_CT), dict) or isinstance(item.get(_STAPLE), dict)
 
 
 def read_expect(item: dict[str, object], hints: Hints) -> Violation:
     """Raises ReportError(no_host); every other field may be missing or broken."""
-    name = _CT if _CT in item else _STAPLE
+    name = _CT if isinstance(item.get(_CT), dict) else _STAPLE
     outer = Fields(item)
     fields = outer.within(name)
     host, host_port = fields.required_host("hostname")

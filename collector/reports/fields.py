@@ -6,6 +6,7 @@ What is repaired or cannot be read leaves a flag: ``coerced:port``, ``unreadable
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ _NAME = 256  # characters kept of a name or a version
 
 
 _BIG = 1e20  # no port, count or time is as large
+_COMMON_NAME = re.compile(r"(?:\*\.)?[a-z0-9_](?:[a-z0-9._ -]{0,200}[a-z0-9_])?")
+_RELEASE = re.compile(r"([A-Za-z0-9._-]{1,128})@([0-9][0-9A-Za-z.+-]{0,63})")
 _UNSAFE_TIME = re.compile(r"[@/\\<>&\"]")
 
 
@@ -179,6 +182,37 @@ class Fields:
             except ValueError:
                 self._flag("unreadable", name)
         return None, None
+
+    def release(self, name: str) -> tuple[str | None, str | None]:
+        """(app, version) of ``package@version``, as Sentry writes it; (None, None), and left where it
+        is, if it is anything else."""
+        value = self.rest.get(name)
+        match = _RELEASE.fullmatch(value) if isinstance(value, str) else None
+        if match is None:
+            return None, None
+        del self.rest[name]
+        return match[1], match[2]
+
+    def address(self, name: str) -> str | None:
+        """An IP address in its one spelling; a name is none."""
+        value = self.raw(name)
+        try:
+            return str(ipaddress.ip_address(str(value).strip("[]"))) if value is not None else None
+        except ValueError:
+            self._flag("unreadable", name)
+            return None
+
+    def common_name(self, name: str) -> str | None:
+        """A certificate's common name, if it looks like a host's; what else stands there was chosen by
+        whoever made the certificate."""
+        value = self.raw(name)
+        if value is None:
+            return None
+        told = str(value).strip().lower()
+        if isinstance(value, str) and _COMMON_NAME.fullmatch(told):
+            return told
+        self._flag("unreadable", name)
+        return None
 
     def required_host(self, *names: str) -> tuple[str, int | None]:
         """Raises ReportError(no_host): the one field without which a report says nothing."""

@@ -14,9 +14,8 @@ def utc(at: datetime | None) -> str | None:
     if at is None:
         return None
     at = at.astimezone(UTC)
-    return at.strftime("%Y-%m-%dT%H:%M:%S") + (
-        f".{at.microsecond // 1000:03d}Z" if at.microsecond else "Z"
-    )
+    precision = "milliseconds" if at.microsecond else "seconds"
+    return at.replace(tzinfo=None).isoformat(timespec=precision) + "Z"
 
 
 def _b64(digest: bytes) -> str:

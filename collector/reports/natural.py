@@ -6,6 +6,8 @@ one level down too.
 
 from __future__ import annotations
 
+import re
+
 from collector.errors import Reason, ReportError
 from collector.model import Dialect, Kind, Violation
 from collector.reports.agents import android
@@ -20,8 +22,8 @@ from collector.reports.texts import clean, fold
 
 _ALIASES = {
     "host": (
-        "host", "hostname", "serverhostname", "serverhost", "domain", "url", "uri", "requesturl", "endpoint",
-        "nserrorfailingurlstringkey",
+        "host", "hostname", "serverhostname", "serverhost", "url", "uri", "requesturl", "endpoint",
+        "nserrorfailingurlstringkey", "nserrorfailingurlkey", "failingurl", "domain",
     ),
     "error": ("exception", "errortype", "exceptiontype", "exceptionclass", "exceptionname", "type", "class"),
     "message": (
@@ -49,13 +51,15 @@ _NESTED = {
     ("device", "model"): "devicemodel", ("device", "osversion"): "osversion",
     ("device", "os"): "osname", ("device", "platform"): "osname",
     ("error", "message"): "errormessage", ("error", "type"): "errortype", ("error", "class"): "errortype",
-    ("error", "name"): "errortype", ("error", "stack"): "stacktrace",
+    ("error", "name"): "errortype", ("error", "stack"): "stacktrace", ("error", "code"): "errorcode",
+    ("error", "domain"): "errordomain", ("error", "localizeddescription"): "localizeddescription",
     ("exception", "message"): "exceptionmessage", ("exception", "type"): "exceptiontype",
     ("exception", "class"): "exceptiontype", ("exception", "value"): "exceptionmessage",
     ("exception", "stacktrace"): "stacktrace", ("request", "host"): "host", ("request", "url"): "url",
 }  # fmt: skip
 
 
+_ERROR_DOMAIN = re.compile(r"(?i)error|domain|^com\.|^org\.|^net\.|^kcf")
 _WRAPPERS = frozenset(
     {
         "data",
@@ -68,6 +72,8 @@ _WRAPPERS = frozenset(
         "properties",
         "context",
         "cause",
+        "nativeevent",
+        "userinfo",
     }
 )
 
@@ -117,6 +123,8 @@ def read_natural(item: dict[str, object], hints: Hints) -> Violation | None:
         told = callback.text or Text(kind=callback.kind, known_pins=pin_set([*callback.known_pins]))
     if told is None:
         return None
+    if _ERROR_DOMAIN.search(str(fields.rest.get("domain", ""))):
+        fields.rest.pop("domain")  # of an error: no host's
     field_host, host_port = fields.host(*_ALIASES["host"])
     if field_host is not None and host_port is None:
         url_host, url_port = fields.host("url", "uri", "requesturl", "endpoint")
@@ -130,8 +138,18 @@ def read_natural(item: dict[str, object], hints: Hints) -> Violation | None:
     if field_host is not None and field_host != host:
         fields.flags.append("host_differs")
     fields.flags.extend(told.flags)
-    for alias in ("url", "uri", "requesturl", "endpoint", "domain", "nserrorfailingurlstringkey"):
+    for alias in (
+        "url",
+        "uri",
+        "requesturl",
+        "endpoint",
+        "domain",
+        "nserrorfailingurlstringkey",
+        "nserrorfailingurlkey",
+        "failingurl",
+    ):
         fields.rest.pop(alias, None)  # only its host is kept
+    release_app, release_version = fields.release("release")
     raw, at, trust = fields.time(*_ALIASES["time"], hints=hints)
     enforced = fields.boolean(*_ALIASES["enforced"])
     if enforced is None and callback is None:
@@ -139,10 +157,12 @@ def read_natural(item: dict[str, object], hints: Hints) -> Violation | None:
     install_id = fields.identifier(*_ALIASES["install"])
     error_type = scrubbed(fields.text(*_ALIASES["error"]), install_id, 128)
     blocked = True if enforced is None or told.kind is not Kind.PIN_MISMATCH else enforced
+    if told.kind is Kind.OK:
+        blocked = False
     return Violation(
         dialect=Dialect.SDK_CALLBACK if callback else Dialect.GENERIC,
         host=host,
-        common_name=common_name.lower() if common_name else None,
+        common_name=common_name,
         port=fields.port() or host_port,
         kind=told.kind,
         confirmed=told.kind is not Kind.SUSPECTED,
@@ -153,8 +173,8 @@ def read_natural(item: dict[str, object], hints: Hints) -> Violation | None:
         time_trust=trust,
         known_pins=told.known_pins,
         validated_chain=told.chain,
-        app_id=fields.text(*_ALIASES["appid"]),
-        app_version=fields.text(*_ALIASES["appversion"], limit=64),
+        app_id=fields.text(*_ALIASES["appid"]) or release_app,
+        app_version=release_version or fields.text(*_ALIASES["appversion"], limit=64),
         app_build=fields.text(*_ALIASES["appbuild"], limit=64),
         platform=platform,
         os_version=fields.text(*_ALIASES["osversion"], limit=32) or agent_version,

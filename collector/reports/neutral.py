@@ -55,7 +55,7 @@ def read_neutral(item: dict[str, object], hints: Hints) -> Violation:
     told = read_text(message) if message and not expected and not served_hashes else None
 
     host, host_port = fields.host("host")
-    common_name = fields.text("common_name", limit=255)
+    common_name = fields.common_name("common_name")
     if host is None and told is not None:
         host = told.host
     if host is None and not common_name:
@@ -84,14 +84,14 @@ def read_neutral(item: dict[str, object], hints: Hints) -> Violation:
     violation = Violation(
         dialect=Dialect.GENERIC,
         host=host,
-        common_name=common_name.lower() if common_name else None,
+        common_name=common_name,
         port=fields.port() or host_port,
         noted_host=policy.host("pattern")[0] if _no_wildcard(policy) else None,
         include_subdomains=policy.boolean("include_subdomains"),
         kind=kind,
         confirmed=fields.text("confidence", limit=16) != "suspected" and kind is not Kind.SUSPECTED,
         enforced=enforced,
-        blocked=enforced,
+        blocked=False if kind is Kind.OK else enforced,
         client_time_raw=raw,
         client_time=at,
         time_trust=trust,
@@ -111,7 +111,7 @@ def read_neutral(item: dict[str, object], hints: Hints) -> Violation:
         event_id=fields.identifier("event_id"),
         occurrences=min(max(counts.integer("occurrences") or 1, 1), 1_000_000),
         sampling_fraction=fields.weight(),
-        server_ip=network.host("server_ip")[0],
+        server_ip=network.address("server_ip"),
         error_type=scrubbed(error.text("type"), install_id, 128),
         error_code=scrubbed(error.text("code"), install_id, 64),
         error_message=_message(message, told, install_id),

@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 
 from collector.reports.hosts import read_host
-from collector.reports.texts import fold
+from collector.reports.texts import clean, fold
 
 _KEYS = re.compile(
     r"user|email|mail|^ip$|ipaddr|remoteaddr|clientip|forwardedfor|token|cookie|auth|secret|passw|pwd"
@@ -29,12 +29,13 @@ _PATH = re.compile(r"(?<![^\s\"'(=,:])/[^\s\"'<>?]{0,500}\?[^\s\"'<>]{0,2000}")
 _EMAIL = re.compile(r"[\w.%+-]{1,64}(?:@|%40)[\w-]{1,63}(?:\.[\w-]{1,63}){0,8}")
 _JWT = re.compile(r"eyJ[A-Za-z0-9_-]{8,2000}\.[A-Za-z0-9_-]{4,2000}(?:\.[A-Za-z0-9_-]{0,2000})?")
 _SECRET = re.compile(
-    r"(?i)(?<![a-z0-9])(?:[a-z0-9]{1,20}[_-]){0,3}"
+    r"(?i)(?<![a-z0-9])(?:[a-z0-9]{1,20}[_-]){0,3}(?:refresh|access|id|auth|csrf|session)?"
     # "public key pinning" is no secret: a key's value stands behind a sign, not only a blank.
-    r"(?:(?:bearer|basic|token|accesstoken|apikey|password|passwd|pwd|secret|sid|session|sessionid|cookie|authorization)"
-    r"[\"']?[ =:]{1,3}|key[\"']?[ ]?[=:][ ]?)[\"']?[^\s,;\"'{}]{4,400}"
+    r"(?:(?:bearer|basic|token|accesstoken|apikey|password|passwd|pass|pwd|secret|username|sid|session|sessionid|cookie|authorization)"
+    r"[\"']?[ =:]{1,3}|key[\"']?[ ]?[=:][ ]?)[\"'\[]?(?:(?:bearer|basic|digest|token)[ :]{1,2})?[^\s,;\"'{}]{4,400}"
 )
-_IPV4 = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])")
+_COOKIES = re.compile(r"(?i)(?<![a-z0-9])(?:set-)?cookie[\"']?[ ]?[=:][^\n]{1,4000}")
+_IPV4 = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?!\d|\.\d)")
 _IPV6 = re.compile(r"(?<![\w:])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,9}(?![\w:])")
 
 
@@ -69,6 +70,8 @@ def without_personal(text: str, *, known: str | None = None) -> str:
         text = _PATH.sub("[path]", text)
     text = _EMAIL.sub("[email]", text)
     text = _JWT.sub("[token]", text)
+    if "ookie" in text.lower():
+        text = _COOKIES.sub("[token]", text)
     text = _SECRET.sub("[token]", text)
     text = _IPV4.sub("[address]", text)
     return _IPV6.sub(_if_address, text) if ":" in text else text
@@ -76,7 +79,7 @@ def without_personal(text: str, *, known: str | None = None) -> str:
 
 def scrubbed(text: str | None, known: str | None, limit: int) -> str | None:
     """A field of free text, as it is stored. Scrubbed before it is cut."""
-    return without_personal(text[: 2 * limit], known=known)[:limit] if text else text
+    return without_personal(clean(text[: 2 * limit]), known=known)[:limit] if text else None
 
 
 def _host_and_port(match: re.Match[str]) -> str:

@@ -6,6 +6,7 @@ with them, which are ignored: a collector that refused those would be dropped by
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -14,9 +15,19 @@ from collector.reports.extra import keep
 from collector.reports.fields import Fields, Hints
 from collector.reports.hpkp import read_hpkp
 
-_WORST_AGE = timedelta(days=7)
+_WORST_AGE = 7 * 86_400_000  # ms
+_TYPE = re.compile(r"[a-z][a-z-]{1,40}")  # as the Reporting API writes them
+_OTHERS = {
+    "validation-result",
+    "app-bundle-id",
+    "known-pins",
+    "served-pins",
+    "message",
+    "exception",
+}
 _SMALLEST_FRACTION = 1e-4  # of a sample: one report may stand for 10,000, and no more
 _HTTPS = 443
+_WORD = re.compile(r"[^a-z0-9._-]")
 _KINDS = {
     "tls.cert.pinned_key_not_in_cert_chain": Kind.PIN_MISMATCH,
     "tls.cert.name_invalid": Kind.NAME_MISMATCH,
@@ -26,9 +37,12 @@ _KINDS = {
 
 
 def is_reporting(item: dict[str, object]) -> bool:
-    """A ``type`` and an ``age`` or ``url``, with a body; W3C's own examples leave out the age."""
-    told = isinstance(item.get("type"), str) and isinstance(item.get("body"), dict)
-    return told and ("age" in item or "url" in item)
+    """A ``type`` in the API's spelling and a body, with ``age`` or ``url``; W3C's own examples leave
+    out the age, some browsers' reports the body. What has marks of another dialect is that one's."""
+    type_, body = item.get("type"), item.get("body")
+    if not isinstance(type_, str) or not _TYPE.fullmatch(type_) or _OTHERS & item.keys():
+        return False
+    return isinstance(body, dict | None) and "url" in item and ("age" in item or "body" in item)
 
 
 def read_reporting(item: dict[str, object], hints: Hints) -> Violation | Ignored:
@@ -49,15 +63,13 @@ def _read_nel(fields: Fields, body: Fields, hints: Hints) -> Violation | Ignored
     type_ = (body.text("type", limit=64) or "").lower()
     url = fields.raw("url")
     kind = _kind(type_)
-    secure = isinstance(url, str) and url.lower().startswith("https:")
+    secure = isinstance(url, str) and url.lower().startswith(("https:", "wss:"))
     if kind is None or not secure:
         changed = type_ == "dns.address_changed"
         return Ignored(Dialect.NEL, Skip.ADDRESS_CHANGED if changed else Skip.NOT_TLS)
     host, port = Fields({"url": url}, fields.flags).required_host("url")
-    age = fields.integer("age") or 0
-    at = None
-    if hints.received_at is not None:
-        at = hints.received_at - min(max(timedelta(milliseconds=age), timedelta()), _WORST_AGE)
+    age = min(max(fields.integer("age") or 0, 0), _WORST_AGE)
+    at = hints.received_at and hints.received_at - timedelta(milliseconds=age)
     body.rest.pop("referrer", None)  # where people were
     return Violation(
         dialect=Dialect.NEL,
@@ -68,8 +80,8 @@ def _read_nel(fields: Fields, body: Fields, hints: Hints) -> Violation | Ignored
         client_time=at,
         time_trust=TimeTrust.SERVER_MINUS_AGE,
         sampling_fraction=_fraction(body),
-        server_ip=body.host("server_ip")[0],
-        error_type=type_ if kind is not Kind.OK else None,
+        server_ip=body.address("server_ip"),
+        error_type=_WORD.sub("", type_) if kind is not Kind.OK else None,
         # elapsed_time, method, phase, protocol, status_code: of the connection, not of a person.
         extra=keep(body.rest, fields.flags),
         flags=tuple(fields.flags),

@@ -18,7 +18,9 @@ _MESSAGE = 500
 
 
 def is_rn_ssl_manager(item: dict[str, object]) -> bool:
-    return "served-pins" in item or ("servedPins" in item and "host" in item)
+    return "served-pins" in item or (
+        "servedPins" in item and ("host" in item or "hostname" in item)
+    )
 
 
 def read_rn_ssl_manager(item: dict[str, object], hints: Hints) -> Violation:

@@ -6,30 +6,35 @@ A rule fires at most once an interval, so these are a trigger and never a count.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from collector.errors import Reason, ReportError
 from collector.model import Dialect, Ignored, Kind, Skip, Violation
+from collector.reports.apple import read_apple_text
 from collector.reports.fields import Fields, Hints
 from collector.reports.okhttp import Text, read_text
 from collector.reports.personal import scrubbed
 from collector.reports.platforms import platform_of
 
-_RELEASE = re.compile(r"([A-Za-z0-9._-]{1,128})@([0-9][0-9A-Za-z.+-]{0,63})")  # package@version
 _EXCEPTIONS = 20  # of a chain of causes
 
 
 def is_sentry(item: dict[str, object]) -> bool:
+    """An event with its list of exceptions, of an alert or of the ``error.created`` hook."""
+    event = _event(item)
+    return event is not None and any(True for _ in _exceptions(event.get("exception")))
+
+
+def _event(item: dict[str, object]) -> dict[str, object] | None:
     data = item.get("data")
-    event = data.get("event") if isinstance(data, dict) else None
-    return isinstance(event, dict) and ("exception" in event or "event_id" in event)
+    if not isinstance(data, dict):
+        return None
+    return next((data[n] for n in ("event", "error") if isinstance(data.get(n), dict)), None)
 
 
 def read_sentry(item: dict[str, object], hints: Hints) -> Violation | Ignored:
     """Raises ReportError(no_host) where the exception is about pins, but names no host."""
-    fields = Fields(item)
-    event = fields.within("data").within("event")
+    event = Fields(_event(item) or {})
     error_type, text, told = _told(event)
     if told is None:
         return Ignored(Dialect.SENTRY, Skip.NO_EXCEPTION)
@@ -41,9 +46,7 @@ def read_sentry(item: dict[str, object], hints: Hints) -> Violation | Ignored:
     contexts = event.within("contexts")
     app, os_ = contexts.within("app"), contexts.within("os")
     device = contexts.within("device")
-    release = event.raw("release")
-    match = _RELEASE.fullmatch(release) if isinstance(release, str) else None
-    app_of_release, version_of_release = match.groups() if match else (None, None)
+    app_of_release, version_of_release = event.release("release")
     install_id = event.within("user").identifier("id")
     mismatch = told.kind is Kind.PIN_MISMATCH
     return Violation(
@@ -51,6 +54,7 @@ def read_sentry(item: dict[str, object], hints: Hints) -> Violation | Ignored:
         host=host,
         port=port if told.host is None else None,
         kind=told.kind,
+        confirmed=told.kind is not Kind.SUSPECTED,
         enforced=True if mismatch else None,
         blocked=True,
         client_time_raw=raw,
@@ -70,7 +74,7 @@ def read_sentry(item: dict[str, object], hints: Hints) -> Violation | Ignored:
         error_message=None if told.chain else scrubbed(text, install_id, 2000),
         suspect=told.suspect,
         test=event.text("environment", limit=64) in ("debug", "test", "development"),
-        flags=(*fields.flags, *told.flags),
+        flags=(*event.flags, *told.flags),
     )
 
 
@@ -82,7 +86,8 @@ def _told(event: Fields) -> tuple[str | None, str | None, Text | None]:
         if not isinstance(text, str):
             continue
         kind = type_ if isinstance(type_, str) else None
-        found = read_text(text) or read_text(f"{kind or ''}: {text}")
+        apple = read_apple_text(text)
+        found = read_text(text) or read_text(f"{kind or ''}: {text}") or (apple and apple[1])
         if found is not None and (best[2] is None or (found.host and not best[2].host)):
             best = (kind, text, found)
     return best

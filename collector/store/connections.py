@@ -49,9 +49,21 @@ async def add(connection: Connection, samples: Sequence[Sample], counted: Sequen
         await connection.execute(_DELTA, *columns(sums))
 
 
+# By the network's first bits: at most 64 locks, taken in order.
+_LOCK = "SELECT pg_advisory_xact_lock(hashtext('pinfall.caps'), $1)"
+_BUCKETS = 64
+
+
+async def lock_networks(connection: Connection, networks: Sequence[bytes]) -> None:
+    """One transaction at a time counts the public windows of a network."""
+    buckets = sorted({network[0] % _BUCKETS for network in networks})
+    for bucket in buckets:
+        await connection.execute(_LOCK, bucket)
+
+
 _OVERLAPPING = """
 SELECT install, project, host, starts, ends FROM connection_window
-WHERE install = ANY($1) AND ends > $2 AND starts < $3 AND counted AND NOT trusted
+WHERE install = ANY($1) AND ends > $2 AND starts < $3 AND starts < ends AND counted AND NOT trusted
 """
 _NETWORKS = """
 SELECT project, host, network, count(*) AS windows FROM connection_window

@@ -3,30 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from collector.model import ProjectId
+from collector.model import PLATFORMS, ProjectId
 from collector.store.connect import Connection
 
-# Old identities go too, so that nothing is left that was made from the install's id.
-_INSTALL = """
-WITH gone AS (
-    DELETE FROM violation WHERE project = $1 AND install = ANY($2) RETURNING delivery
-), identities AS (
-    DELETE FROM delivery WHERE key IN (SELECT delivery FROM gone)
-), refused AS (
-    DELETE FROM quarantine WHERE delivery IN (SELECT delivery FROM gone)
-)
-SELECT count(*) FROM gone
-"""
-_SIGHTINGS = "DELETE FROM sighting WHERE project = $1 AND install = ANY($2)"
-_WINDOWS = """
-WITH gone AS (
-    DELETE FROM connection_window WHERE project = $1 AND install = ANY($2) RETURNING delivery
-), identities AS (
-    DELETE FROM delivery WHERE key IN (SELECT delivery FROM gone)
-)
-SELECT count(*) FROM gone
-"""
 _PLATFORMS = """
 SELECT DISTINCT platform FROM violation WHERE project = $1 AND platform IS NOT NULL
 UNION SELECT DISTINCT platform FROM connection_window WHERE project = $1 AND platform IS NOT NULL
@@ -34,38 +15,120 @@ UNION SELECT DISTINCT platform FROM connection_window WHERE project = $1 AND pla
 
 
 async def platforms(connection: Connection, project: ProjectId) -> list[str]:
-    """Every platform that the project's reports name: an install is hashed with its own."""
-    return [row["platform"] for row in await connection.fetch(_PLATFORMS, project)]
+    """Every platform that an install of the project can be hashed with."""
+    found = {row["platform"] for row in await connection.fetch(_PLATFORMS, project)}
+    return sorted({"", "OSX", *PLATFORMS, *found})
+
+
+_IDENTITIES = """
+SELECT delivery FROM violation WHERE project = $1 AND install = ANY($2)
+UNION SELECT delivery FROM connection_window WHERE project = $1 AND install = ANY($2)
+"""
+# In key order, as ingest touches them: neither waits for the other both ways round.
+_LOCK = "SELECT FROM delivery WHERE key = ANY($1) ORDER BY key FOR UPDATE"
+_OF_INSTALL = (
+    "DELETE FROM sighting WHERE project = $1 AND install = ANY($2)",
+    "DELETE FROM violation WHERE project = $1 AND install = ANY($2)",
+    "DELETE FROM connection_window WHERE project = $1 AND install = ANY($2)",
+)
 
 
 async def install(
     connection: Connection, project: ProjectId, hashes: Sequence[bytes]
 ) -> tuple[int, int]:
-    """(violations, windows of connections) that are gone. Counts without a person stay."""
-    violations = await connection.fetchval(_INSTALL, project, list(hashes))
-    await connection.execute(_SIGHTINGS, project, list(hashes))
-    windows = await connection.fetchval(_WINDOWS, project, list(hashes))
-    return int(violations), int(windows)
+    """(violations, windows of connections) that are gone, with what made each count once. Sums in
+    which nobody can be told stay."""
+    found = await connection.fetch(_IDENTITIES, project, list(hashes))
+    keys = [row["delivery"] for row in found]
+    await connection.execute(_LOCK, keys)
+    gone = [
+        int((await connection.execute(statement, project, list(hashes))).rpartition(" ")[2])
+        for statement in _OF_INSTALL
+    ]
+    await connection.execute("DELETE FROM delivery WHERE key = ANY($1)", keys)
+    return gone[1], gone[2]
 
 
-# In the order in which ingest touches them. Keys, hosts and signatures go with the project's row.
-_OF_PROJECT = (
-    "DELETE FROM delivery WHERE key IN (SELECT delivery FROM violation WHERE project = $1)",
-    "DELETE FROM delivery WHERE key IN (SELECT delivery FROM connection_window WHERE project = $1)",
-    "DELETE FROM violation WHERE project = $1",
-    "DELETE FROM sighting WHERE project = $1",
-    "DELETE FROM connection_window WHERE project = $1",
-    "DELETE FROM connection_delta WHERE project = $1",
+_MARK = """
+UPDATE project SET forgotten_at = $2, hosts = '{}', name = name || ' (' || id || ')' WHERE id = $1
+"""
+
+
+async def mark(connection: Connection, project: ProjectId, now: datetime) -> None:
+    """From here on nothing is taken for it or shown of it, and its name is free."""
+    await connection.execute(_MARK, project, now)
+    await connection.execute("DELETE FROM ingest_key WHERE project = $1", project)
+
+
+_MARKED = "SELECT id FROM project WHERE forgotten_at IS NOT NULL ORDER BY id"
+
+
+async def marked(connection: Connection) -> list[ProjectId]:
+    return [ProjectId(row["id"]) for row in await connection.fetch(_MARKED)]
+
+
+_SOME = 20_000  # rows of one transaction
+_CHUNK = """
+    WITH gone AS (
+        DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE project = $1 LIMIT $2)
+        RETURNING 1
+    ) SELECT count(*) FROM gone
+"""
+_CHUNKS = (
+    """
+    WITH gone AS (
+        DELETE FROM violation WHERE (received_at, delivery) IN (
+            SELECT received_at, delivery FROM violation WHERE project = $1 LIMIT $2
+        ) RETURNING delivery
+    ), identities AS (DELETE FROM delivery WHERE key IN (SELECT delivery FROM gone))
+    SELECT count(*) FROM gone
+    """,
+    """
+    WITH gone AS (
+        DELETE FROM connection_window WHERE (delivery, received_at) IN (
+            SELECT delivery, received_at FROM connection_window WHERE project = $1 LIMIT $2
+        ) RETURNING delivery
+    ), identities AS (DELETE FROM delivery WHERE key IN (SELECT delivery FROM gone))
+    SELECT count(*) FROM gone
+    """,
+    *(
+        _CHUNK.format(table=table, key=key)
+        for table, key in (
+            ("sighting", "id"),
+            ("connection_delta", "id"),
+            ("quarantine", "id"),
+            ("ledger_delta", "id"),
+            ("proposal", "ctid"),
+        )
+    ),
+    """
+    WITH gone AS (
+        DELETE FROM signature WHERE id IN (SELECT id FROM signature WHERE project = $1 LIMIT $2)
+        RETURNING id
+    ), deltas AS (DELETE FROM signature_delta WHERE signature IN (SELECT id FROM gone))
+    SELECT count(*) FROM gone
+    """,
+)
+
+
+async def some_of_project(connection: Connection, project: ProjectId) -> int:
+    """Delete some rows of a marked project, each kind in a statement of its own; how many."""
+    gone = 0
+    for statement in _CHUNKS:
+        gone += int(await connection.fetchval(statement, project, _SOME))
+    return gone
+
+
+_LAST = (
     "DELETE FROM connection_hour WHERE project = $1",
-    "DELETE FROM signature_delta WHERE signature IN (SELECT id FROM signature WHERE project = $1)",
-    "DELETE FROM quarantine WHERE project = $1",
-    "DELETE FROM ledger_delta WHERE project = $1",
     "DELETE FROM ledger WHERE project = $1",
     "DELETE FROM project WHERE id = $1",
 )
 
 
-async def project(connection: Connection, id_: ProjectId) -> None:
-    """All of it, its secret included. Certificates and chains are shared, and go when unused."""
-    for statement in _OF_PROJECT:
-        await connection.execute(statement, id_)
+async def rest_of_project(connection: Connection, project: ProjectId) -> None:
+    """Its sums and its row, secret included: waits for flushes that hold it. Certificates and chains
+    are shared, and go when unused."""
+    async with connection.transaction():
+        for statement in _LAST:
+            await connection.execute(statement, project)

@@ -18,8 +18,7 @@ MATCHING_AN_HOUR = 50
 
 _SEEN_BY = """
 SELECT count(*) FROM (
-    SELECT DISTINCT network FROM sighting
-    WHERE project = $1 AND host = $2 AND received_at > $3 LIMIT $4
+    SELECT FROM proposal WHERE project = $1 AND host = $2 AND day >= $3 LIMIT $4
 ) AS networks
 """
 _ROOM = """
@@ -51,7 +50,7 @@ async def admit(
     """
     if not registered:
         if not (matching or local):
-            since = now - timedelta(days=1)
+            since = (now - timedelta(days=1)).date()
             if await connection.fetchval(_SEEN_BY, project, host, since, NETWORKS) < NETWORKS:
                 return False
         most, an_hour = (MOST_MATCHING, MATCHING_AN_HOUR) if matching else (MOST, MOST_AN_HOUR)
@@ -95,7 +94,8 @@ async def release_before(connection: Connection, day: date) -> list[str]:
 
 
 _REGISTER = """
-INSERT INTO host (project, name, admitted_at, registered, seen_on) VALUES ($1, $2, $3, true, $4)
+INSERT INTO host (project, name, admitted_at, registered, seen_on)
+SELECT $1, name, $3, true, $4 FROM unnest($2::text[]) AS name
 ON CONFLICT (project, name) DO UPDATE SET registered = true
 """
 
@@ -104,8 +104,7 @@ async def register(
     connection: Connection, project: ProjectId, hosts: Sequence[str], now: datetime
 ) -> None:
     """Hosts that a project names: there is always room for them, and they are labels at once."""
-    for host in sorted(hosts):
-        await connection.execute(_REGISTER, project, host, now, now.date())
+    await connection.execute(_REGISTER, project, sorted(hosts), now, now.date())
 
 
 async def unregister(connection: Connection, project: ProjectId, hosts: Sequence[str]) -> None:
@@ -117,23 +116,57 @@ async def unregister(connection: Connection, project: ProjectId, hosts: Sequence
     )
 
 
+_PROPOSE = """
+INSERT INTO proposal (project, host, day, network)
+SELECT project, host, $4, network FROM unnest($1::int[], $2::text[], $3::bytea[]) AS new(project, host, network)
+ON CONFLICT DO NOTHING
+"""
+
+
+async def propose(
+    connection: Connection, places: Sequence[tuple[ProjectId, str, bytes]], today: date
+) -> None:
+    """Enter who reported a host that is not admitted; places in order."""
+    columns = [list(column) for column in zip(*places, strict=True)]
+    await connection.execute(_PROPOSE, *columns, today)
+
+
 # By networks: whoever forges 100,000 hosts does so from few, and a real one is reported by many.
 _PROPOSED = """
-SELECT p.name AS project, s.host, count(DISTINCT s.network) AS networks,
-    count(DISTINCT s.install) AS installs, count(*) AS violations, max(s.received_at) AS last_seen
-FROM sighting s JOIN project p ON p.id = s.project
-WHERE s.received_at > $1 AND ($2::text IS NULL OR p.name = $2)
-    AND NOT EXISTS (SELECT FROM host h WHERE h.project = s.project AND h.name = s.host)
-GROUP BY p.name, s.host
-ORDER BY networks DESC, installs DESC, violations DESC, p.name, s.host LIMIT $3
+SELECT p.name AS project, n.host, count(*) AS networks, max(n.day) AS last_seen
+FROM proposal n JOIN project p ON p.id = n.project AND p.forgotten_at IS NULL
+WHERE n.day >= $1 AND ($2::text IS NULL OR p.name = $2)
+    AND NOT EXISTS (SELECT FROM host h WHERE h.project = n.project AND h.name = n.host)
+GROUP BY p.name, n.host
+ORDER BY networks DESC, last_seen DESC, p.name, n.host LIMIT $3
 """
 
 
 async def proposed(
-    connection: Connection, since: datetime, project: str | None, limit: int
+    connection: Connection, since: date, project: str | None, limit: int
 ) -> list[asyncpg.Record]:
-    """Hosts that were reported since then and are not admitted: to register, or to leave alone."""
+    """Hosts that were reported since then and are not admitted: to register, or to leave alone.
+    networks: /24 or /48 that reported it, added up by day."""
     return await connection.fetch(_PROPOSED, since, project, limit)
+
+
+async def forget_proposals(connection: Connection, before: date) -> None:
+    await connection.execute("DELETE FROM proposal WHERE day < $1", before)
+
+
+_NAMED = """
+SELECT p.name AS project, h.name AS host, h.registered, h.admitted_at, h.seen_on AS last_seen
+FROM host h JOIN project p ON p.id = h.project AND p.forgotten_at IS NULL
+WHERE $2::text IS NULL OR p.name = $2
+ORDER BY p.name, h.registered DESC, h.name LIMIT $1
+"""
+
+
+async def named(
+    connection: Connection, limit: int, project: str | None = None
+) -> list[asyncpg.Record]:
+    """Admitted hosts by project, registered ones first."""
+    return await connection.fetch(_NAMED, limit, project)
 
 
 _LIST = """
@@ -145,17 +178,14 @@ SELECT p.name AS project, h.name AS host, h.admitted_at, h.registered,
         AND s.received_at > $2) AS installs,
     (SELECT count(DISTINCT s.network) FROM sighting s WHERE s.project = h.project AND s.host = h.name
         AND s.received_at > $2) AS networks
-FROM host h JOIN project p ON p.id = h.project
-WHERE $3::text IS NULL OR p.name = $3
+FROM host h JOIN project p ON p.id = h.project AND p.forgotten_at IS NULL
 ORDER BY violations DESC, p.name, h.name LIMIT $1
 """
 
 
-async def listed(
-    connection: Connection, since: datetime, limit: int, project: str | None = None
-) -> Sequence[asyncpg.Record]:
+async def listed(connection: Connection, since: datetime, limit: int) -> Sequence[asyncpg.Record]:
     """Admitted hosts, those with most violations since then first."""
-    return await connection.fetch(_LIST, limit, since, project)
+    return await connection.fetch(_LIST, limit, since)
 
 
 _OTHERS = """

@@ -29,6 +29,7 @@ async def add(connection: Connection, name: str, hosts: Sequence[str], now: date
 _LIST = """
 SELECT p.name, p.hosts, p.created_at, count(k.key) FILTER (WHERE k.disabled_at IS NULL) AS keys
 FROM project p LEFT JOIN ingest_key k ON k.project = p.id
+WHERE p.forgotten_at IS NULL
 GROUP BY p.id ORDER BY p.name
 """
 
@@ -40,15 +41,26 @@ async def listed(connection: Connection) -> list[asyncpg.Record]:
 
 async def named(connection: Connection) -> list[asyncpg.Record]:
     """Ids and names of all."""
-    return await connection.fetch("SELECT id, name FROM project")
+    return await connection.fetch("SELECT id, name FROM project WHERE forgotten_at IS NULL")
 
 
-_ONE = "SELECT id, name, hosts, secret, created_at FROM project WHERE name = $1"
+# Key share: other flushes go on, a change of patterns goes on, deleting the row waits.
+_HOLD = """
+SELECT id FROM project WHERE id = ANY($1) AND forgotten_at IS NULL ORDER BY id FOR KEY SHARE
+"""
+
+
+async def hold(connection: Connection, ids: Sequence[ProjectId]) -> set[ProjectId]:
+    """Which of them are there; they stay until the transaction ends."""
+    return {ProjectId(row["id"]) for row in await connection.fetch(_HOLD, list(ids))}
+
+
+_ONE = "SELECT id, name, hosts, secret, created_at FROM project WHERE name = $1 AND forgotten_at IS NULL"
 
 
 async def one(connection: Connection, name: str, *, lock: bool = False) -> asyncpg.Record:
     """Raises PinfallError if there is no such project. lock: until the transaction ends."""
-    row = await connection.fetchrow(_ONE + (" FOR UPDATE" if lock else ""), name)
+    row = await connection.fetchrow(_ONE + (" FOR NO KEY UPDATE" if lock else ""), name)
     if row is None:
         raise NotFoundError(f"there is no project '{name}'")
     return row
@@ -60,7 +72,7 @@ async def set_hosts(connection: Connection, project: ProjectId, patterns: Sequen
 
 _ADD_KEY = """
 INSERT INTO ingest_key (key, project, app, environment, trusted, created_at)
-SELECT $1, id, $3, $4, $5, $6 FROM project WHERE name = $2
+SELECT $1, id, $3, $4, $5, $6 FROM project WHERE name = $2 AND forgotten_at IS NULL
 RETURNING key
 """
 
@@ -84,7 +96,7 @@ async def add_key(
 
 _KEYS = """
 SELECT k.key, p.name AS project, k.app, k.environment, k.trusted, k.created_at, k.disabled_at
-FROM ingest_key k JOIN project p ON p.id = k.project
+FROM ingest_key k JOIN project p ON p.id = k.project AND p.forgotten_at IS NULL
 ORDER BY p.name, k.created_at, k.key
 """
 
@@ -98,25 +110,25 @@ _DISABLE = (
 )
 
 
-_ENABLE = "UPDATE ingest_key SET disabled_at = NULL WHERE key = $1 RETURNING key"
+_ENABLE = "UPDATE ingest_key SET disabled_at = NULL WHERE key = $1 AND disabled_at IS NOT NULL RETURNING key"
+_DISABLE = (
+    "UPDATE ingest_key SET disabled_at = $2 WHERE key = $1 AND disabled_at IS NULL RETURNING key"
+)
 
 
-async def enable_key(connection: Connection, key: str) -> None:
-    """Raises PinfallError if there is no such key. Safe to repeat."""
-    if await connection.fetchval(_ENABLE, key) is None:
+async def turn_key(connection: Connection, key: str, now: datetime, *, on: bool) -> bool:
+    """Enable or disable; False if it was so already. Raises NotFoundError if there is no such key."""
+    if not await connection.fetchval("SELECT count(*) FROM ingest_key WHERE key = $1", key):
         raise NotFoundError("there is no such key")
-
-
-async def disable_key(connection: Connection, key: str, now: datetime) -> None:
-    """Raises PinfallError if there is no such key. Safe to repeat."""
-    if await connection.fetchval(_DISABLE, key, now) is None:
-        raise NotFoundError("there is no such key")
+    if on:
+        return await connection.fetchval(_ENABLE, key) is not None
+    return await connection.fetchval(_DISABLE, key, now) is not None
 
 
 _IN_USE = """
 SELECT k.key, k.app, k.environment, k.trusted, p.id AS project, p.name AS project_name, p.hosts, p.secret
 FROM ingest_key k JOIN project p ON p.id = k.project
-WHERE k.disabled_at IS NULL
+WHERE k.disabled_at IS NULL AND p.forgotten_at IS NULL
 """
 
 

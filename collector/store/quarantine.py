@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from collector.store.connect import Connection
 from collector.store.rows import Entry
 
@@ -14,3 +16,7 @@ async def add(connection: Connection, row: Entry, sqlstate: str) -> None:
     await connection.execute(
         _ADD, row.received_at, row.project, row.dialect.value, row.delivery.key, sqlstate
     )
+
+
+async def forget_before(connection: Connection, at: datetime) -> None:
+    await connection.execute("DELETE FROM quarantine WHERE received_at < $1", at)

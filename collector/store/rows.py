@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from collector.fingerprint import Delivery
-from collector.model import Chain, Dialect, Kind, ProjectId, Violation
+from collector.model import Chain, Dialect, ProjectId, Violation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,36 +80,6 @@ class Sample:
 
 
 Entry = Row | Sample
-
-
-def sample_of(row: Row) -> Sample:
-    """The connections that a violation of NEL stands for: as many as its weight says."""
-    v = row.violation
-    at = min(v.client_time or row.received_at, row.received_at)
-    ok = v.kind is Kind.OK
-    return Sample(
-        dialect=v.dialect,
-        delivery=row.delivery,
-        received_at=row.received_at,
-        project=row.project,
-        project_name=row.project_name,
-        app_key=row.app_key,
-        environment=row.environment,
-        trusted=row.trusted,
-        host=row.host,
-        app_id=v.app_id,
-        app_version=v.app_version,
-        platform=v.platform,
-        starts=at,
-        ends=at,
-        successes=v.weight * v.occurrences if ok else 0.0,
-        pin_failures=0.0 if ok else v.weight * v.occurrences,
-        install=row.install_or_estimate,
-        network=row.network,
-        registered=row.registered,
-        matching=row.matching,
-        open_project=row.open_project,
-    )
 
 
 def columns(rows: Iterable[tuple[object, ...]]) -> list[list[object]]:

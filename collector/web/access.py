@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import secrets
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from hashlib import sha256
 
 import asyncpg
 
-from collector.background import within
+from collector.background import SharedLook
 from collector.store import access
 
 FIRST = "PINFALL_OPERATOR_TOKEN"  # the name of the first operator, from the settings
@@ -21,7 +20,6 @@ LOCAL = "this machine"  # whoever is on loopback, where no token is set
 SESSION = timedelta(hours=12)
 PREFIX = "pft_"  # so that scanners for leaked secrets can know one
 _PATIENCE = 3.0  # seconds that the one who asks waits for Postgres
-_IMPATIENT = 1.0  # an unknown secret may ask again this often, for all together
 
 
 class Role(StrEnum):
@@ -75,7 +73,8 @@ class Access:
         self._clock = clock
         self._tokens: dict[bytes, _Known] = {}
         self._sessions: dict[bytes, tuple[_Known, datetime]] = {}
-        self._asked = float("-inf")
+        # One that is not known may have been made a moment ago, by another process.
+        self._look_again = SharedLook(self.refresh, _PATIENCE)
         self._local = secrets.token_bytes(32)
 
     @property
@@ -152,13 +151,6 @@ class Access:
         async with self._pool.acquire() as connection:
             await access.end_session(connection, hashed(cookie))
         await self.refresh()
-
-    async def _look_again(self) -> None:
-        """It may have been made a moment ago, by another process."""
-        now = asyncio.get_running_loop().time()
-        if now - self._asked >= _IMPATIENT:
-            self._asked = now
-            await within(_PATIENCE, self.refresh())
 
 
 def _form_token(secret: bytes) -> str:

@@ -12,6 +12,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from collector.errors import PinfallError
 from collector.web.access import Access, Role, Who
 from collector.web.problems import Handler, problem
 
@@ -69,6 +70,16 @@ def _cross_site(request: web.Request) -> bool:
 def _from_here(request: web.Request) -> bool:
     """Whether a browser says that our own page sent this; one that says nothing is not believed."""
     return "Origin" in request.headers or request.headers.get("Sec-Fetch-Site") == "same-origin"
+
+
+async def read_form(request: web.Request) -> Mapping[str, object]:
+    """A plain form's fields. Raises PinfallError for anything else: parsers of forms are many."""
+    if request.content_type == _FORM:
+        try:
+            return await request.post()
+        except (ValueError, LookupError):  # bytes, or a charset, that are none
+            pass
+    raise PinfallError("not a form")
 
 
 async def secure(_request: web.Request, response: web.StreamResponse) -> None:
@@ -138,7 +149,7 @@ def _refuse(request: web.Request) -> web.StreamResponse:
 async def _change(request: web.Request, who: Who) -> web.Response | None:
     """What a change has to bring, or why it is refused."""
     if request.content_type == _FORM and not request.path.startswith("/api/"):
-        form = await request.post()
+        form = await read_form(request)
         told = str(form.get("form_token", ""))
         if not _from_here(request) or not hmac.compare_digest(
             told.encode("utf-8", "replace"), who.form_token.encode()

@@ -17,17 +17,17 @@ from collector.background import within
 from collector.errors import Reason, ReportError
 from collector.intake.durable import Outcome
 from collector.intake.keyring import Key, Keyring
-from collector.intake.prepare import Sender, prepare, prepare_window
+from collector.intake.prepare import Sender, prepare, prepare_window, sample_of
 from collector.intake.queue import Intake
 from collector.metrics import UNKNOWN, Metrics
-from collector.model import Dialect, Kind, Violation, Window
+from collector.model import Dialect, Kind, Skip, Violation, Window
 from collector.reports.body import LIMITS, Item, Limits, read_body
 from collector.reports.fields import Hints
 from collector.settings import Network
 from collector.store import secrets
 from collector.store.connect import STORE_DOWN
 from collector.store.ledger import Account
-from collector.store.rows import Entry, sample_of
+from collector.store.rows import Entry
 from collector.web.bodies import Pace, read
 from collector.web.problems import problems, refusal, store_is_down
 from collector.web.source import OneAddress, address_of
@@ -96,7 +96,10 @@ class Ingest:
         verdicts: list[tuple[str, Reason | str]] = [("accepted", "")] * len(items)
         storable: list[tuple[int, Violation | Window]] = []
         for index, item in enumerate(items):
-            if isinstance(item, Violation | Window):
+            if isinstance(item, Violation) and _is_bare_success(item):
+                verdicts[index] = ("ignored", Skip.SUCCESS)
+                self._not_stored(key, "ignored", item.dialect, Skip.SUCCESS)
+            elif isinstance(item, Violation | Window):
                 storable.append((index, item))
             elif isinstance(item, ReportError):
                 verdicts[index] = ("rejected", item.reason)
@@ -144,7 +147,7 @@ class Ingest:
             return refusal(ReportError(Reason.NOT_DURABLE, detail), told)
         reason = Reason(verdicts[0][1])
         first = items[0]
-        detail = first.detail if isinstance(first, ReportError) else "Postgres refused this report."
+        detail = first.detail if isinstance(first, ReportError) else _REFUSED[reason]
         response = refusal(ReportError(reason, detail), told)
         if len(items) > 1:
             response.set_status(422)
@@ -188,12 +191,22 @@ class Ingest:
         return response
 
 
+_REFUSED = {
+    Reason.UNSTORABLE: "Postgres refused this report.",
+    Reason.UNKNOWN_KEY: "The project of this key was deleted.",
+}
 _VERDICTS: dict[Outcome, tuple[str, Reason | str]] = {
     Outcome.ACCEPTED: ("accepted", ""),
     Outcome.DUPLICATE: ("duplicate", ""),
     Outcome.UNSTORABLE: ("rejected", Reason.UNSTORABLE),
+    Outcome.UNKNOWN_KEY: ("rejected", Reason.UNKNOWN_KEY),
     Outcome.NOT_DURABLE: ("shed", Reason.NOT_DURABLE),
 }
+
+
+def _is_bare_success(item: Violation) -> bool:
+    """A success outside NEL: its sender's failures are no connections, so neither is this."""
+    return item.kind is Kind.OK and item.dialect is not Dialect.NEL
 
 
 def _dialect(item: Violation | Window) -> Dialect:

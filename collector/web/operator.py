@@ -35,12 +35,13 @@ def page_routes(health: Health, pages: Pages, setup: Setup, sign_in: SignIn) -> 
 
 
 def operator_app(access: Access, routes: Sequence[Route]) -> web.Application:
-    roles: dict[tuple[str, str], Role | None] = {(r.method, r.path): r.role for r in routes}
-    roles["GET", "/static"] = None
+    roles: dict[tuple[str, str], Role | None] = {("GET", "/static"): None}
     app = web.Application(middlewares=[problems, guard(access, roles)], client_max_size=1024 * 1024)
     app.on_response_prepare.append(secure)
     for route in routes:
-        app.router.add_route(route.method, route.path, route.handler)
+        added = app.router.add_route(route.method, route.path, route.handler)
+        assert added.resource is not None
+        roles[route.method, added.resource.canonical] = route.role
         if route.method == "GET":
             app.router.add_route("HEAD", route.path, route.handler)
     app.router.add_static("/static/", _STATIC)

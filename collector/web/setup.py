@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import asyncpg
 from aiohttp import web
 
 from collector.errors import PinfallError
+from collector.intake.maintain import PROPOSALS
 from collector.store import access, hosts, projects
 from collector.web import rendering
 from collector.web.access import Role
-from collector.web.api.manage import PROPOSALS, Manage, masked
-from collector.web.guard import WHO
+from collector.web.api.manage import Manage, masked
+from collector.web.guard import WHO, read_form
 
 _ROWS = 100
 
@@ -31,8 +32,8 @@ class Setup:
         who = request[WHO]
         operates = who.role.may(Role.OPERATOR)
         async with self.pool.acquire() as connection:
-            known = await hosts.listed(connection, now - timedelta(days=1), _ROWS)
-            proposed = await hosts.proposed(connection, now - PROPOSALS, None, _ROWS)
+            known = await hosts.named(connection, _ROWS)
+            proposed = await hosts.proposed(connection, (now - PROPOSALS).date(), None, _ROWS)
             listed = await projects.listed(connection)
             keys = await projects.keys(connection)
             tokens = await access.tokens(connection) if operates else []
@@ -55,7 +56,7 @@ class Setup:
 
     async def register(self, request: web.Request) -> web.StreamResponse:
         """The form beside a proposal, or the one with a field."""
-        form = await request.post()
+        form = await read_form(request)
         project, host = str(form.get("project", "")), str(form.get("host", ""))
         try:
             await self.manage.register(request[WHO], project, host)

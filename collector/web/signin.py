@@ -11,7 +11,7 @@ from aiohttp import web
 
 from collector.web import rendering
 from collector.web.access import SESSION, Access
-from collector.web.guard import COOKIE
+from collector.web.guard import COOKIE, read_form
 
 log = structlog.get_logger()
 _TOKEN = 512  # characters
@@ -26,7 +26,7 @@ class SignIn:
         return self._page(request, request.query.get("next", "/"))
 
     async def sign_in(self, request: web.Request) -> web.StreamResponse:
-        form = await request.post()
+        form = await read_form(request)
         token, following = str(form.get("token", "")), str(form.get("next", "/"))
         cookie = await self.access.sign_in(token.strip()) if len(token) <= _TOKEN else None
         if cookie is None:
@@ -70,4 +70,5 @@ def _own_path(text: str) -> str:
 
 def _is_https(request: web.Request) -> bool:
     """Also behind a proxy; one that lies only loses its own cookie."""
-    return request.secure or request.headers.get("X-Forwarded-Proto", "").lower() == "https"
+    told = request.headers.get("X-Forwarded-Proto", "").partition(",")[0]
+    return request.secure or told.strip().lower() == "https"

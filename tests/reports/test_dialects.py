@@ -8,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.errors import Reason, ReportError
+from collector.intake.prepare import Sender, canonical, prepare_window
 from collector.model import Dialect, Ignored, Kind, Skip, TimeTrust, Violation, Window
 from collector.reports.body import Item, read_body
 from collector.reports.fields import Hints
 from tests.make import (
     CALLBACKS,
     INSTALL,
+    KEY,
     NOON,
     PIN_A,
     PIN_B,
@@ -95,7 +97,7 @@ def test_expect_staple() -> None:
 
 
 @pytest.mark.parametrize("name", ["expect-ct-report", "expect-staple-report"])
-@pytest.mark.parametrize("value", [None, 5, [], {}, {"hostname": "no host!"}])
+@pytest.mark.parametrize("value", [{}, {"hostname": "no host!"}])
 def test_an_expect_report_without_a_host(name: str, value: object) -> None:
     item = one({name: value})
     assert isinstance(item, ReportError)
@@ -306,7 +308,14 @@ def test_a_window_without_an_id_is_known_by_what_it_says() -> None:
     assert isinstance(first, Window)
     assert isinstance(other, Window)
     assert first == again
-    assert first.id != other.id
+    assert first.id is None
+    keys = [
+        prepare_window(w, KEY, Sender(canonical(address), None), NOON, b"d" * 32).delivery.key
+        for w, address in ((first, "198.51.100.7"), (first, "198.51.100.7"), (other, "198.51.100.7"),
+                           (first, "198.51.100.8"))
+    ]  # fmt: skip
+    assert keys[0] == keys[1]
+    assert len({*keys}) == 3  # another count, or another phone that counted the same
     assert (first.app_id, first.app_version) == ("a", "1")
 
 
@@ -324,6 +333,67 @@ def test_a_window_is_never_repaired(changes: dict[str, Any]) -> None:
 def test_a_batch_of_everything_keeps_its_order() -> None:
     items = read_body(body([nel(), nel("ok"), window(), {"x": 1}, nel("tcp.refused")]), Hints(NOON))
     assert [type(item) for item in items] == [Violation, Violation, Window, ReportError, Ignored]
+
+
+@pytest.mark.parametrize(
+    ("report", "kind", "host"),
+    [
+        ({"domain": "NSURLErrorDomain", "code": "-1202", "url": "https://a.example"}, Kind.SUSPECTED, "a.example"),
+        ({"domain": "NSURLErrorDomain", "code": -1202, "userInfo": {"NSErrorFailingURLKey": "https://a.example/x"}},
+         Kind.SUSPECTED, "a.example"),
+        ({"error": {"domain": "NSURLErrorDomain", "code": -1203}, "host": "a.example"},
+         Kind.CHAIN_UNTRUSTED, "a.example"),
+        ({"domain": "com.example.Net", "url": "https://a.example", "error": "Pin verification failed"},
+         Kind.PIN_MISMATCH, "a.example"),
+        ({"message": 'serverTrustEvaluationFailed(reason: Alamofire.X.publicKeyPinningFailed(host: "a.example", trust'},
+         Kind.PIN_MISMATCH, "a.example"),
+        ({"message": "Error Domain=NSURLErrorDomain Code=-1200 {NSErrorFailingURLStringKey=https://a.example/x, "},
+         Kind.SUSPECTED, "a.example"),
+        ({"type": "CertificateCouldNotBeVerifiedException", "message": "NO_INTERNET", "platform": "android",
+          "url": "https://a.example"}, Kind.SUSPECTED, "a.example"),
+        ({"commonName": "a.example", "result": "ValidationResult.UNTRUSTED"}, Kind.PIN_MISMATCH, "a.example"),
+        ({"nativeEvent": {"serverHostname": "a.example"}}, Kind.PIN_MISMATCH, "a.example"),
+        ({"data": {"error": sentry()["data"]["event"]}}, Kind.PIN_MISMATCH, "api.example.com"),
+        ({"type": "SSLPeerUnverifiedException", "url": "https://a.example", "body": {"message": okhttp_text()}},
+         None, None),
+        ({**trustkit_ios(), "type": "x-y", "url": "https://b.example", "body": {}},
+         Kind.PIN_MISMATCH, "api.example.com"),
+        ({**nel(), "age": 10**18}, Kind.PIN_MISMATCH, "api.example.com"),
+    ],
+)  # fmt: skip
+def test_shapes_from_the_field(report: object, kind: Kind | None, host: str | None) -> None:
+    item = one(report)
+    if kind is None:  # a body that no reader knows is refused, and not swallowed
+        assert isinstance(item, ReportError)
+        return
+    assert isinstance(item, Violation), item
+    assert (item.kind, item.name) == (kind, host)
+
+
+@pytest.mark.parametrize("report", [
+    {"serverHostname": "db1", "error": "SocketTimeoutException"},
+    {"commonName": "x\ny <b>", "result": "UNTRUSTED"},
+])  # fmt: skip
+def test_what_only_looks_like_a_callback(report: object) -> None:
+    assert isinstance(one(report), ReportError)
+
+
+@pytest.mark.parametrize("text", ["A\x00B", "Pin verification failed \ud800"])
+def test_sentrys_texts_can_be_stored(text: str) -> None:
+    report = sentry(text + " Pin verification failed")
+    report["data"]["event"]["request"] = {"url": "https://a.example"}
+    report["data"]["event"]["exception"]["values"][1]["type"] = text
+    got = read(report)
+    for told in (got.error_type, got.error_message):
+        assert told is not None
+        assert "\x00" not in told
+        told.encode()
+
+
+def test_a_body_of_brackets_is_refused_early() -> None:
+    raw = b"[[" + b"[]," * 400_000 + b"1]]"
+    with pytest.raises(ReportError, match="too_large"):
+        read_body(raw, Hints(NOON))
 
 
 @given(st.text(max_size=400))

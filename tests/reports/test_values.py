@@ -282,6 +282,18 @@ def test_extra_is_small_and_without_personal_data() -> None:
 
 
 @pytest.mark.parametrize("text", [
+    "Authorization: Basic s3cr3tv4lue", "Proxy-Authorization: Basic s3cr3tv4lue", "token: Token s3cr3tv4lue",
+    '{"Authorization":"Bearer s3cr3tv4lue"}', "Authorization=[Bearer s3cr3tv4lue]", "refreshToken=s3cr3tv4lue",
+    "Cookie: a=1111; csrf=s3cr3tv4lue; SID=s3cr3tv4lue", "pass=s3cr3tv4lue", "idToken: s3cr3tv4lue",
+    "Failed to connect to 203.0.113.77.", "peer 203.0.113.77, 203.0.113.77:443",
+])  # fmt: skip
+def test_secrets_in_their_usual_dress(text: str) -> None:
+    told = without_personal(f"x {text} y")
+    assert "s3cr3tv4lue" not in told
+    assert "203.0.113.77" not in told
+
+
+@pytest.mark.parametrize("text", [
     "Public key pinning failed for host api.example.com.", "the key of the leaf", "no key matched",
 ])  # fmt: skip
 def test_a_key_that_is_spoken_of_is_no_secret(text: str) -> None:

@@ -73,3 +73,25 @@ def test_a_server_that_is_not_there_is_one_line() -> None:
         migrate("postgresql://u:hunter2@127.0.0.1:1/x")
     assert "hunter2" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_from_the_first_release_with_data(server: Server) -> None:
+    url = _empty(server)
+    migrate(url, "0001")
+    _query(
+        url,
+        """
+        INSERT INTO project (name, hosts, secret, created_at)
+        VALUES ('wallet', '{a.example,*.b.example,a.example}', decode(repeat('00', 32), 'hex'), now())
+    """,
+    )
+    _query(
+        url,
+        "INSERT INTO host (project, name, admitted_at) SELECT id, 'x.b.example', now() FROM project",
+    )
+    migrate(url)
+    assert _query(url, "SELECT hosts FROM project") == [(["a.example", "*.b.example"],)]
+    assert _query(url, "SELECT name, registered FROM host ORDER BY 1") == [
+        ("a.example", True), ("x.b.example", False),
+    ]  # fmt: skip
+    migrate(url, "0001")

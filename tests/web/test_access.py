@@ -431,3 +431,33 @@ async def test_a_trusted_key_is_a_secret(site: Site, chosen: dict[str, Any]) -> 
         assert made.json["key"] not in json.dumps(seen.json)
         assert site.key in json.dumps(seen.json)
         assert made.json["key"] in json.dumps((await site.call("GET", path, token=FIRST)).json)
+
+
+@pytest.mark.parametrize(("kind", "data"), [
+    ("application/x-www-form-urlencoded; charset=bogus", b"token=x"),
+    ("application/x-www-form-urlencoded", b"token=\xe9\xff"),
+    ("multipart/form-data", b"--x"), ("multipart/form-data; boundary=x", b"--x\r\n\r\ncut"),
+    ("application/json", b"{}"),
+])  # fmt: skip
+async def test_odd_forms_are_no_crash(site: Site, kind: str, data: bytes) -> None:
+    async with site.session.post(
+        f"{site.operator}/sign-in", data=data, headers={"Content-Type": kind}
+    ) as response:
+        assert response.status in (400, 403)
+
+
+@with_token
+async def test_a_new_token_is_known_to_all_who_ask_at_once(
+    site: Site, chosen: dict[str, Any]
+) -> None:
+    from collector.app import collecting
+
+    async with collecting(site.collector.settings, lambda: _now(site)) as other:
+        token = await site.token("new", "viewer", by=FIRST)
+        headers = {"Authorization": f"Bearer {token}"}
+
+        async def ask() -> int:
+            async with site.session.get(other.operator_url() + "/metrics", headers=headers) as r:
+                return r.status
+
+        assert await asyncio.gather(*(ask() for _ in range(6))) == [200] * 6

@@ -10,9 +10,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from openapi_spec_validator import validate
+from yarl import URL
 
+from collector.store import violations
 from collector.web.api.asked import cursor, cursor_of
 from collector.web.api.export import cell
 from collector.web.api.openapi import openapi
@@ -233,6 +236,7 @@ async def test_forgetting_a_project(site: Site) -> None:
         " WHERE table_schema = 'public' AND column_name = 'project'"
     )
     assert len(tables) > 10
+    assert await site.pool.fetchval("SELECT count(*) FROM project") == 1
     for table in tables:
         found = await site.pool.fetchval(f"SELECT count(*) FROM {table[0]} WHERE project = $1", id_)
         assert found == 0, table[0]
@@ -240,3 +244,84 @@ async def test_forgetting_a_project(site: Site) -> None:
     assert await site.pool.fetchval("SELECT count(*) FROM violation") == 1
     assert await site.pool.fetchval("SELECT count(*) FROM delivery") == 1
     assert (await site.call("DELETE", f"{V1}/projects/default")).status == 404
+
+
+async def test_what_comes_for_a_project_that_was_just_deleted(site: Site) -> None:
+    """Another process may not know yet: nothing of it stays, and nobody else waits for it."""
+    await site.post(trustkit_ios())
+    known = site.collector.ingest.keyring._keys[site.key]
+    made = await site.call("POST", f"{V1}/projects", {"name": "other"})
+    other = (await site.call("POST", f"{V1}/keys", {"project": "other", "app": "a"})).json["key"]
+    assert made.status == 201
+    assert (await site.call("DELETE", f"{V1}/projects/default")).status == 200
+    late: list[Any] = [
+        trustkit_ios(date_time="2026-11-20T11:58:30Z"),
+        window(),
+        neutral(),
+        okhttp_text(),
+    ]
+    for report in late:
+        site.collector.ingest.keyring._keys[site.key] = (
+            known  # as a process that did not hear of it
+        )
+        answer = await site.post(report)
+        assert (answer.status, answer.json["type"]) == (403, "/problems/unknown_key")
+    assert (await site.post(neutral(), path=f"/r/{other}")).json["accepted"] == 1
+    for table in (
+        "violation",
+        "sighting",
+        "connection_window",
+        "delivery",
+        "quarantine",
+        "proposal",
+    ):
+        left = await site.pool.fetch(f"SELECT * FROM {table}")
+        assert len(left) == (table in ("violation", "sighting", "delivery", "proposal")), table
+    totals = await site.ledger()
+    assert totals["unknown"] == {"received": 4, "rejected": 4}
+
+
+async def test_a_name_is_free_again(site: Site) -> None:
+    for _ in range(3):
+        assert (await site.call("POST", f"{V1}/projects", {"name": "again"})).status == 201
+        assert (await site.call("DELETE", f"{V1}/projects/again")).status == 200
+
+
+@pytest.mark.parametrize("name", ["{oops}", "a b", "ü%41", "x?y#z", "a;b&c=d", "..."])
+async def test_whatever_can_be_named_can_be_taken_away(site: Site, name: str) -> None:
+    from urllib.parse import quote
+
+    for path, body in (("projects", {"name": name}), ("tokens", {"name": name, "role": "viewer"})):
+        assert (await site.call("POST", f"{V1}/{path}", body)).status == 201
+        url = f"{site.operator}{V1}/{path}/{quote(name, safe='')}"
+        async with site.session.delete(URL(url, encoded=True)) as response:
+            assert response.status == 200, path
+
+
+async def test_forgetting_when_only_the_sighting_is_left(site: Site, clock: Clock) -> None:
+    await site.post(trustkit_ios())
+    await site.pool.execute("DELETE FROM violation")
+    await site.call("POST", f"{V1}/forget", {"install": INSTALL})
+    assert await site.pool.fetchval("SELECT count(*) FROM sighting") == 0
+
+
+async def test_an_export_that_fails_does_not_look_whole(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from collector.web.api import export
+
+    monkeypatch.setattr(export, "_PAGE", 2)
+    for number in range(5):
+        await site.post(neutral(event_id=str(number)))
+    real, asked = violations.page, 0
+
+    async def page(*arguments: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        if asked > 1:
+            raise ConnectionResetError
+        return await real(*arguments)
+
+    monkeypatch.setattr(violations, "page", page)
+    with pytest.raises((aiohttp.ClientError, ConnectionError)):
+        await site.call("GET", f"{V1}/violations?format=csv")

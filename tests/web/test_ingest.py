@@ -156,7 +156,7 @@ async def test_a_disabled_key_is_turned_away_by_every_process(site: Site) -> Non
         async with site.session.post(url, json=neutral()) as response:
             assert response.status == 200
         async with site.pool.acquire() as connection:
-            await projects.disable_key(connection, site.key, NOON)
+            await projects.turn_key(connection, site.key, NOON, on=False)
         loop = asyncio.get_running_loop()
         began = loop.time()
         while True:

@@ -7,7 +7,7 @@ import base64
 import json
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import asyncpg
@@ -150,6 +150,8 @@ def name(told: Mapping[str, Any], field: str) -> str:
         raise PinfallError(f"{field}: '{value}' stands for keys that are not known")
     if len(value) > _NAME or not value.isprintable():
         raise PinfallError(f"{field}: should be at most {_NAME} printable characters")
+    if "/" in value or value in (".", ".."):
+        raise PinfallError(f"{field}: '{value}' cannot stand in a URL")
     return value
 
 
@@ -186,6 +188,8 @@ def plain(row: asyncpg.Record | Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: utc(value)
         if isinstance(value, datetime)
+        else value.isoformat()
+        if isinstance(value, date)
         else value.hex()
         if isinstance(value, bytes)
         else value

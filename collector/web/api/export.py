@@ -64,6 +64,12 @@ async def stream(
         left = None if left is None else left - len(rows)
         if left == 0 or len(rows) < _PAGE:
             break
-        rows, place = await page(place, min(left or _PAGE, _PAGE))
+        try:
+            rows, place = await page(place, min(left or _PAGE, _PAGE))
+        except BaseException:
+            # Half a file must not look whole: the connection breaks off.
+            if request.transport is not None:
+                request.transport.abort()
+            raise
     await response.write_eof()
     return response

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -20,6 +18,8 @@ from collector.reports.connections import read_window
 from collector.reports.fields import Hints
 from collector.store import projects
 from collector.web.api import asked
+from collector.web.api.change import Changes
+from collector.web.guard import WHO
 from collector.web.ingest import Ingest
 
 APP = "import"  # what stands where a key names its app
@@ -31,7 +31,7 @@ class Imports:
     pool: asyncpg.Pool
     keyring: Keyring
     ingest: Ingest
-    clock: Callable[[], datetime]
+    changes: Changes
 
     async def connections(self, request: web.Request) -> web.Response:
         """{"project", "windows": [{"id", "host", "window_start", "window_end", "successes",
@@ -54,7 +54,12 @@ class Imports:
             secret=self.keyring.secret_of(row["id"], row["secret"]),
         )
         items = [_window(window) for window in windows]
-        return await self.ingest.take(items, key, _HERE, self.clock())
+        # The line first: there may be one for an import that failed, and never the other way.
+        async with self.changes.by(
+            request[WHO], "connections.imported", row["name"], windows=len(windows)
+        ):
+            pass
+        return await self.ingest.take(items, key, _HERE, self.changes.clock())
 
 
 def _window(told: Any) -> Item:

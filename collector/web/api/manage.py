@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -12,6 +11,7 @@ from aiohttp import web
 
 from collector.errors import NotFoundError, PinfallError
 from collector.intake.keyring import Keyring
+from collector.intake.maintain import PROPOSALS, forget_marked
 from collector.intake.queue import Intake
 from collector.model import ENVIRONMENTS, ProjectId
 from collector.reports.hosts import read_pattern
@@ -22,7 +22,7 @@ from collector.web.api import asked
 from collector.web.api.change import Changes
 from collector.web.guard import WHO
 
-PROPOSALS = timedelta(days=3)  # that a host is proposed for, after its last report
+_FORGETTING = 5.0  # seconds that whoever asks waits for a project to be deleted
 _MASKED = 6  # characters of a trusted key that everybody may see
 _PATTERNS = 1000  # of one project
 
@@ -72,8 +72,10 @@ class Manage:
         name = request.match_info["name"]
         async with self.changes.by(request[WHO], "project.forgotten", name) as change:
             row = await projects.one(change.connection, name, lock=True)
-            await forget.project(change.connection, ProjectId(row["id"]))
+            await forget.mark(change.connection, ProjectId(row["id"]), self.changes.clock())
         await self._learn()
+        # What takes longer is done in the background.
+        await forget_marked(self.intake.pool, _FORGETTING)
         return web.json_response({"forgotten": name})
 
     # hosts
@@ -81,22 +83,14 @@ class Manage:
     async def list_hosts(self, request: web.Request) -> web.Response:
         """Registered and admitted hosts, and others that were reported: proposals."""
         told = asked.query(request, {"project": asked.text, "limit": asked.limit})
-        limit = told.get("limit", asked.USUAL)
-        now = self.changes.clock()
+        limit, project = told.get("limit", asked.USUAL), told.get("project")
+        since = (self.changes.clock() - PROPOSALS).date()
         async with self.pool.acquire() as connection:
-            known = await hosts.listed(
-                connection, now - timedelta(days=1), limit, told.get("project")
-            )
-            proposed = await hosts.proposed(connection, now - PROPOSALS, told.get("project"), limit)
+            known = await hosts.named(connection, limit, project)
+            proposed = await hosts.proposed(connection, since, project, limit)
         return web.json_response(
             {
-                "hosts": [
-                    {
-                        **{k: v for k, v in asked.plain(row).items() if k != "registered"},
-                        "state": "registered" if row["registered"] else "admitted",
-                    }
-                    for row in known
-                ],
+                "hosts": [_host(row) for row in known],
                 "proposed": [asked.plain(row) for row in proposed],
             }
         )
@@ -204,10 +198,9 @@ class Manage:
         key = request.match_info["key"]
         action = "key.enabled" if on else "key.disabled"
         async with self.changes.by(request[WHO], action, key[:_MASKED]) as change:
-            if on:
-                await projects.enable_key(change.connection, key)
-            else:
-                await projects.disable_key(change.connection, key, self.changes.clock())
+            change.is_one = await projects.turn_key(
+                change.connection, key, self.changes.clock(), on=on
+            )
         await self.keyring.refresh()
         return web.json_response({"disabled": not on})
 
@@ -215,6 +208,12 @@ class Manage:
         """Other processes hear of it within seconds; this one at once."""
         await self.keyring.refresh()
         await self.intake.learn_hosts()
+
+
+def _host(row: asyncpg.Record) -> dict[str, Any]:
+    told = asked.plain(row)
+    told["state"] = "registered" if told.pop("registered") else "admitted"
+    return told
 
 
 def masked(row: asyncpg.Record, *, whole: bool) -> str:

@@ -206,7 +206,7 @@ def _paths() -> Schema:
         "/forget": {
             "post": _operation("forgetInstall", "Delete what is stored of an install id.", O,
                                _object({"violations": _COUNT, "windows": _COUNT}),
-                               takes=_object({"install": {"type": "string", "minLength": 1, "maxLength": 1024}},
+                               takes=_object({"install": {"type": "string", "minLength": 1, "maxLength": 100_000}},
                                              project=nullable(_NAME))),
         },
         "/violations": {

@@ -21,7 +21,7 @@ from collector.web.api.change import Changes
 from collector.web.guard import WHO
 
 _DAYS = 3650
-_ID = 1024
+_ID = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +103,8 @@ class People:
                 row = await projects.one(change.connection, name)
                 project = ProjectId(row["id"])
                 secret = self.keyring.secret_of(row["id"], row["secret"])
-                platforms = ["", *await forget.platforms(change.connection, project)]
-                hashes = sorted({install_hash_of(secret, p, install) for p in platforms})
+                platforms = await forget.platforms(change.connection, project)
+                hashes = [install_hash_of(secret, platform, install) for platform in platforms]
                 gone = await forget.install(change.connection, project, hashes)
                 violations, windows = violations + gone[0], windows + gone[1]
         return web.json_response({"violations": violations, "windows": windows})

@@ -15,6 +15,7 @@ from collector.web.api.people import People
 from collector.web.api.read import Read
 
 V, P, O = Role.VIEWER, Role.PIPELINE, Role.OPERATOR  # noqa: E741 (a table reads best in columns)
+_ANY = "[^/]+"  # names may hold braces, which aiohttp leaves out
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -33,25 +34,25 @@ def api_routes(read: Read, manage: Manage, people: People, imports: Imports) -> 
         Route("GET", f"{v1}/openapi.json", document, V),
         Route("GET", f"{v1}/projects", manage.list_projects, V),
         Route("POST", f"{v1}/projects", manage.add_project, O),
-        Route("PATCH", f"{v1}/projects/{{name}}", manage.set_project, O),
-        Route("DELETE", f"{v1}/projects/{{name}}", manage.forget_project, O),
+        Route("PATCH", f"{v1}/projects/{{name:{_ANY}}}", manage.set_project, O),
+        Route("DELETE", f"{v1}/projects/{{name:{_ANY}}}", manage.forget_project, O),
         Route("GET", f"{v1}/keys", manage.list_keys, V),
         Route("POST", f"{v1}/keys", manage.add_key, O),
-        Route("POST", f"{v1}/keys/{{key}}/disable", manage.disable_key, O),
-        Route("POST", f"{v1}/keys/{{key}}/enable", manage.enable_key, O),
+        Route("POST", f"{v1}/keys/{{key:{_ANY}}}/disable", manage.disable_key, O),
+        Route("POST", f"{v1}/keys/{{key:{_ANY}}}/enable", manage.enable_key, O),
         Route("GET", f"{v1}/hosts", manage.list_hosts, V),
         Route("POST", f"{v1}/hosts", manage.add_host, O),
-        Route("DELETE", f"{v1}/hosts/{{project}}/{{host}}", manage.remove_host, O),
+        Route("DELETE", f"{v1}/hosts/{{project:{_ANY}}}/{{host:{_ANY}}}", manage.remove_host, O),
         Route("GET", f"{v1}/tokens", people.list_tokens, O),
         Route("POST", f"{v1}/tokens", people.add_token, O),
-        Route("DELETE", f"{v1}/tokens/{{name}}", people.revoke_token, O),
+        Route("DELETE", f"{v1}/tokens/{{name:{_ANY}}}", people.revoke_token, O),
         Route("GET", f"{v1}/audit", people.audit, O),
         Route("POST", f"{v1}/forget", people.forget_install, O),
         Route("GET", f"{v1}/violations", read.violations, V),
         Route("GET", f"{v1}/signatures", read.signatures, V),
         Route("GET", f"{v1}/certificates", read.certificates, V),
-        Route("GET", f"{v1}/certificates/{{sha256}}", read.certificate, V),
-        Route("GET", f"{v1}/chains/{{id}}", read.chain, V),
+        Route("GET", f"{v1}/certificates/{{sha256:{_ANY}}}", read.certificate, V),
+        Route("GET", f"{v1}/chains/{{id:{_ANY}}}", read.chain, V),
         Route("GET", f"{v1}/connections", read.connections, V),
         Route("POST", f"{v1}/connections", imports.connections, P),
         Route("GET", f"{v1}/totals", read.totals, V),

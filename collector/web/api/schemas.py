@@ -11,6 +11,7 @@ from collector.web.access import Role
 Schema = dict[str, Any]
 _TEXT: Schema = {"type": "string"}
 _TIME: Schema = {"type": "string", "format": "date-time"}
+_DAY: Schema = {"type": "string", "format": "date"}
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 _NUMBER: Schema = {"type": "number", "minimum": 0}
 _BOOLEAN: Schema = {"type": "boolean"}
@@ -75,13 +76,14 @@ SCHEMAS: Schema = {
         trusted=_BOOLEAN,
     ),
     "Host": _of(
-        "A host that is a label of metrics. Counts are of 24 hours.",
+        "A host that is a label of metrics. `last_seen`: the last day it was reported, or registered.",
         project=_TEXT, host=_TEXT, state={"enum": ["registered", "admitted"]}, admitted_at=_TIME,
-        last_seen=_OPTIONAL_TIME, violations=_COUNT, installs=_COUNT, networks=_COUNT,
+        last_seen=_DAY,
     ),
     "Proposal": _of(
-        "A host that was reported and is none of the project's. Counts are of 3 days.",
-        project=_TEXT, host=_TEXT, networks=_COUNT, installs=_COUNT, violations=_COUNT, last_seen=_TIME,
+        "A host that was reported within 3 days and is none of the project's. `networks`: that"
+        " reported it, added up by day.",
+        project=_TEXT, host=_TEXT, networks=_COUNT, last_seen=_DAY,
     ),
     "Token": _of(
         "Who may use this API, and as what.",
