@@ -14,7 +14,8 @@ import asyncpg
 import structlog
 
 from collector.errors import Reason
-from collector.intake.flush import Known, flush
+from collector.intake.flush import flush
+from collector.intake.known import Known
 from collector.store import quarantine
 from collector.store.connect import STORE_DOWN, Connection, refuses_the_row
 from collector.store.ledger import Account

@@ -7,20 +7,21 @@ one, so that flushes wait for each other and never both ways round.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from collector.errors import Reason
+from collector.intake.admission import admit
 from collector.intake.caps import AN_HOUR, within_caps
+from collector.intake.known import Known, Place
 from collector.intake.prepare import sample_of
 from collector.model import Certificate, Dialect, Kind, ProjectId
 from collector.store import (
     connections,
     content,
     deliveries,
-    hosts,
     ledger,
     projects,
     sightings,
@@ -30,31 +31,6 @@ from collector.store import (
 from collector.store.connect import Connection
 from collector.store.ledger import Account
 from collector.store.rows import Entry, Row, Sample, chains
-
-_MOST_CANDIDATES = 20  # hosts of one flush that may be admitted; others get their turn
-_MOST_KNOWN = 50_000  # shared rows remembered, by id; forgotten all at once
-
-
-@dataclass(slots=True)
-class Known:
-    """What this process knows to be in Postgres: saves asking, never decides.
-
-    ``touched``: shared rows by id, with the day they were last touched.
-    """
-
-    touched: dict[bytes, date] = field(default_factory=dict)
-    partitions: set[date] = field(default_factory=set)
-    admitted: set[tuple[ProjectId, str]] = field(default_factory=set)
-    seen: dict[tuple[ProjectId, str], date] = field(default_factory=dict)
-    proposed: dict[tuple[ProjectId, str, bytes], date] = field(default_factory=dict)
-
-    def is_fresh(self, id_: bytes, today: date) -> bool:
-        return self.touched.get(id_) == today
-
-    def learn(self, ids: Sequence[bytes], today: date) -> None:
-        if len(self.touched) > _MOST_KNOWN:
-            self.touched.clear()
-        self.touched.update(dict.fromkeys(ids, today))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +68,8 @@ async def flush(
     firsts: dict[bytes, int] = {}
     for index, row in enumerate(rows):
         firsts.setdefault(row.delivery.key, index)  # a repeat within the batch is a duplicate
-    learnt: list[bytes] = []
-    admitted: set[tuple[ProjectId, str]] = set()
+    learnt: list[Hashable] = []
+    admitted: set[Place] = set()
     samples: list[Sample] = []
     async with connection.transaction():
         is_new = await deliveries.begin_batch(connection, batch, now)
@@ -103,7 +79,7 @@ async def flush(
         if is_new:
             taken = {key: rows[index] for key, index in firsts.items() if key not in gone}
             reports = [row for row in taken.values() if isinstance(row, Row)]
-            learnt = await _add_content(connection, reports, known, now)
+            content_learnt = await _add_content(connection, reports, known, now)
             new = [(row.delivery, row.received_at) for row in taken.values()]
             recorded = await deliveries.record(connection, new, batch) if new else set()
             fresh = [row for key, row in taken.items() if key in recorded]
@@ -112,7 +88,8 @@ async def flush(
             await sightings.add(connection, failures)
             await signatures.append(connection, _deltas(failures))
             samples = await _add_samples(connection, _samples(fresh), known, now)
-            admitted = await _admit(connection, fresh, known, now)
+            admitted, hosts_learnt = await admit(connection, fresh, known, now)
+            learnt = [*content_learnt, *hosts_learnt]
             await ledger.append(connection, _tally(rows, firsts, recorded, gone, counts), now)
         else:
             recorded = await deliveries.of_batch(connection, list(firsts), batch)
@@ -209,77 +186,3 @@ def _deltas(rows: Sequence[Row]) -> dict[bytes, tuple[datetime, int]]:
         last, count = deltas.get(row.signature, (row.received_at, 0))
         deltas[row.signature] = (max(last, row.received_at), count + 1)
     return deltas
-
-
-async def _admit(
-    connection: Connection, fresh: Sequence[Entry], known: Known, now: datetime
-) -> set[tuple[ProjectId, str]]:
-    """Hosts of these entries that are admitted now. After the sightings, which it counts.
-
-    Public windows admit nothing: they are claims, and cost nothing to make.
-    """
-    reported = {(e.project, e.host): e for e in fresh if isinstance(e, Row) or e.trusted}
-    await _see(connection, reported, known, now)
-    local = {(e.project, e.host) for e in fresh if (isinstance(e, Row) and e.local) or e.trusted}
-    candidates = [
-        (place, entry)
-        for place, entry in reported.items()
-        if place not in known.admitted
-        and (entry.registered or entry.matching or entry.open_project)
-    ]
-    # Named hosts first: those never wait for their turn.
-    await _propose(connection, fresh, known, now)
-    candidates.sort(key=lambda entry: (not entry[1].registered, entry[0]))
-    if candidates:
-        await hosts.lock(connection)
-    admitted = set()
-    for place, entry in candidates[:_MOST_CANDIDATES]:
-        if await hosts.admit(
-            connection,
-            *place,
-            now,
-            registered=entry.registered,
-            matching=entry.matching,
-            local=place in local,
-        ):
-            admitted.add(place)
-    return admitted
-
-
-async def _propose(
-    connection: Connection, fresh: Sequence[Entry], known: Known, now: datetime
-) -> None:
-    """Which networks reported hosts that are not admitted: once a day each."""
-    today = now.date()
-    new = {
-        (e.project, e.host, e.network)
-        for e in fresh
-        if isinstance(e, Row)
-        and not e.violation.test
-        and not e.registered
-        and (e.project, e.host) not in known.admitted
-    }
-    new = {place for place in new if known.proposed.get(place) != today}
-    if new:
-        await hosts.propose(connection, sorted(new), today)
-        if len(known.proposed) > _MOST_KNOWN:
-            known.proposed.clear()
-        known.proposed.update(dict.fromkeys(new, today))
-
-
-async def _see(
-    connection: Connection,
-    reported: Mapping[tuple[ProjectId, str], Entry],
-    known: Known,
-    now: datetime,
-) -> None:
-    """Mark admitted hosts as reported today: one that is not for long is released."""
-    today = now.date()
-    places = [
-        place for place in reported if place in known.admitted and known.seen.get(place) != today
-    ]
-    if places:
-        await hosts.see(connection, sorted(places), today)
-        if len(known.seen) > _MOST_KNOWN:
-            known.seen.clear()
-        known.seen.update(dict.fromkeys(places, today))

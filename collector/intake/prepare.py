@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,7 +26,7 @@ from collector.fingerprint import (
 from collector.intake.caps import scaled
 from collector.intake.keyring import Key
 from collector.model import Dialect, Kind, Violation, Window
-from collector.store.rows import Row, Sample
+from collector.store.rows import Entry, Row, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,3 +153,29 @@ def sample_of(row: Row) -> Sample:
         matching=row.matching,
         open_project=row.open_project,
     )
+
+
+def prepare_all(
+    items: Sequence[Violation | Window],
+    key: Key,
+    sender: Sender,
+    received_at: datetime,
+    secret: bytes,
+) -> list[Entry]:
+    """Rows and samples, in order. Equal samples of success are told apart by their place."""
+    entries: list[Entry] = []
+    places: Counter[bytes] = Counter()
+    for item in items:
+        if isinstance(item, Window):
+            entries.append(prepare_window(item, key, sender, received_at, secret))
+            continue
+        row = prepare(item, key, sender, received_at, secret)
+        if item.kind is not Kind.OK:
+            entries.append(row)
+            continue
+        nth = places[row.delivery.key]
+        places[row.delivery.key] += 1
+        if nth:
+            row = prepare(item, key, sender, received_at, secret, nth)
+        entries.append(sample_of(row))
+    return entries

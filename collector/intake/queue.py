@@ -19,7 +19,7 @@ import structlog
 
 from collector.errors import Reason
 from collector.intake.durable import Batch, Outcome
-from collector.intake.flush import Known
+from collector.intake.known import Known
 from collector.metrics import OTHER, Metrics
 from collector.model import PRODUCTION, platform_label
 from collector.store import deliveries, hosts, ledger

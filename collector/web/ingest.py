@@ -17,7 +17,7 @@ from collector.background import within
 from collector.errors import Reason, ReportError
 from collector.intake.durable import Outcome
 from collector.intake.keyring import Key, Keyring
-from collector.intake.prepare import Sender, prepare, prepare_window, sample_of
+from collector.intake.prepare import Sender, prepare_all
 from collector.intake.queue import Intake
 from collector.metrics import UNKNOWN, Metrics
 from collector.model import Dialect, Kind, Skip, Violation, Window
@@ -27,7 +27,6 @@ from collector.settings import Network
 from collector.store import secrets
 from collector.store.connect import STORE_DOWN
 from collector.store.ledger import Account
-from collector.store.rows import Entry
 from collector.web.bodies import Pace, read
 from collector.web.problems import problems, refusal, store_is_down
 from collector.web.source import OneAddress, address_of
@@ -115,7 +114,9 @@ class Ingest:
                     verdicts[index] = ("shed", Reason.NOT_DURABLE)
                     self._not_stored(key, "shed", _dialect(item), Reason.NOT_DURABLE)
             else:
-                entries = _entries([item for _, item in storable], key, sender, received_at, secret)
+                entries = prepare_all(
+                    [item for _, item in storable], key, sender, received_at, secret
+                )
                 outcomes = await self.intake.submit(entries)
                 for (index, _), outcome in zip(storable, outcomes, strict=True):
                     verdicts[index] = _VERDICTS[outcome]
@@ -211,32 +212,6 @@ def _is_bare_success(item: Violation) -> bool:
 
 def _dialect(item: Violation | Window) -> Dialect:
     return Dialect.CONNECTIONS if isinstance(item, Window) else item.dialect
-
-
-def _entries(
-    items: Sequence[Violation | Window],
-    key: Key,
-    sender: Sender,
-    received_at: datetime,
-    secret: bytes,
-) -> list[Entry]:
-    """Rows and samples, in order. Equal samples of success are told apart by their place."""
-    entries: list[Entry] = []
-    places: Counter[bytes] = Counter()
-    for item in items:
-        if isinstance(item, Window):
-            entries.append(prepare_window(item, key, sender, received_at, secret))
-            continue
-        row = prepare(item, key, sender, received_at, secret)
-        if item.kind is not Kind.OK:
-            entries.append(row)
-            continue
-        nth = places[row.delivery.key]
-        places[row.delivery.key] += 1
-        if nth:
-            row = prepare(item, key, sender, received_at, secret, nth)
-        entries.append(sample_of(row))
-    return entries
 
 
 def _compact(told: object) -> str:

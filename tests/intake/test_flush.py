@@ -8,8 +8,9 @@ from uuid import uuid4
 import asyncpg
 
 from collector.intake.durable import Batch, Outcome
-from collector.intake.flush import Known, flush
+from collector.intake.flush import flush
 from collector.intake.keyring import Key
+from collector.intake.known import Known
 from collector.intake.maintain import fold, maintain
 from collector.store import ledger, signatures
 from collector.store.ledger import Account
