@@ -25,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     add = actions.add_parser("add", help="make a token, and show it once")
     add.add_argument("name", metavar="NAME", help="a person, or a machine")
-    add.add_argument("--role", required=True, choices=[*Role])
+    add.add_argument("--role", required=True, choices=[role.value for role in Role])
     add.add_argument("--days", type=int, metavar="N", help="until it expires (default: never)")
     add_data(add)
     add_data(actions.add_parser("list", help="tokens with role and state"))
