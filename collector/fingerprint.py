@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import blake2b, sha256
+
+import msgspec
 
 from collector.model import Chain, Dialect, Kind, ProjectId, Violation, Window
 from collector.reports.certificates import facts, signed_by
@@ -36,8 +38,7 @@ class Grade(StrEnum):
     WEAK = "weak"
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(msgspec.Struct, frozen=True, gc=False):
     """Identity of one violation. key: 16 bytes."""
 
     key: bytes
@@ -46,21 +47,30 @@ class Delivery:
 
 def _hash(secret: bytes, *parts: object, size: int = 16) -> bytes:
     """BLAKE2b over length-prefixed parts, so that no two lists of parts read the same."""
-    state = blake2b(key=secret, digest_size=size)
+    pieces = []
     for part in parts:
         raw = part if isinstance(part, bytes) else str(part).encode("utf-8", "replace")
-        state.update(len(raw).to_bytes(4, "big") + raw)
-    return state.digest()
+        pieces.append(_LENGTHS[len(raw)] if len(raw) < 256 else len(raw).to_bytes(4, "big"))
+        pieces.append(raw)
+    return blake2b(b"".join(pieces), key=secret, digest_size=size).digest()
+
+
+_LENGTHS = tuple(length.to_bytes(4, "big") for length in range(256))
 
 
 def chain_id(chain: Chain) -> bytes:
     """Content address of a chain, 16 bytes; equal for equal certificates (or hashes) in order."""
-    return _hash(b"chain", *(slot.identity for slot in chain))
+    if chain.id is None:
+        chain.id = _hash(b"chain", *(slot.identity for slot in chain))
+    return chain.id
 
 
 def pin_set_id(violation: Violation) -> bytes:
     """Content address of the client's pin set, 16 bytes."""
-    return _hash(b"pins", *(pin.kind.encode() + pin.digest for pin in violation.known_pins))
+    pins = violation.known_pins
+    if pins.id is None:
+        pins.id = _hash(b"pins", *(pin.kind.encode() + pin.digest for pin in pins))
+    return pins.id
 
 
 def real_install(violation: Violation) -> str | None:
@@ -194,6 +204,18 @@ def issuer_path(violation: Violation) -> tuple[bytes, ...]:
     hashes; its last is the trust anchor by construction (the chain cleaner appends it).
     """
     chain = violation.main_chain
+    if chain.path is None:
+        chain.path = _issuer_path(chain)
+    return chain.path
+
+
+def has_path(violation: Violation) -> bool:
+    """Whether ``issuer_path`` has its answer ready: it is milliseconds of signatures otherwise."""
+    chain = violation.main_chain
+    return chain.path is not None or not chain or chain[0].certificate is None
+
+
+def _issuer_path(chain: Chain) -> tuple[bytes, ...]:
     if not chain:
         return ()
     if chain[0].certificate is None:
@@ -212,9 +234,14 @@ def issuer_path(violation: Violation) -> tuple[bytes, ...]:
     return tuple(path)
 
 
+@lru_cache(maxsize=8192)
+def _signature(project: ProjectId, name: str, kind: Kind, path: tuple[bytes, ...]) -> bytes:
+    return _hash(b"v1", project, name, kind.value, *path)
+
+
 def signature_id(project: ProjectId, violation: Violation, path: tuple[bytes, ...]) -> bytes:
     """What groups violations of one fault: (project, host, kind, issuer path). 16 bytes, form v1."""
-    return _hash(b"v1", project, _name(violation), violation.kind.value, *path)
+    return _signature(project, _name(violation), violation.kind, path)
 
 
 def network_of(address: IPAddress) -> bytes:
@@ -227,6 +254,7 @@ def operator_network_of(address: IPAddress) -> bytes:
     return address.packed[:2] if address.version == 4 else address.packed[:4]
 
 
+@lru_cache(maxsize=8192)
 def network_hash(secret_of_the_day: bytes, kind: str, network: bytes) -> bytes:
     """A network as it is stored, 8 bytes; unreadable once the day's secret is deleted."""
     return _hash(secret_of_the_day, kind, network, size=8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import blake2b
 
 import asyncpg
@@ -30,7 +31,12 @@ class Key:
 
     def matches(self, host: str) -> bool:
         """Whether the host fits one of the project's patterns."""
-        return any(matches(pattern, host) for pattern in self.hosts)
+        return _matches(self.hosts, host)
+
+
+@lru_cache(maxsize=4096)
+def _matches(patterns: tuple[str, ...], host: str) -> bool:
+    return any(matches(pattern, host) for pattern in patterns)
 
 
 class Keyring:

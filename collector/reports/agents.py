@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from collector.reports.texts import clean
 
@@ -11,6 +12,7 @@ _DALVIK = re.compile(
 )
 
 
+@lru_cache(maxsize=1024)
 def android(user_agent: str | None) -> tuple[str | None, str | None]:
     """(OS version, device model) of Android's own HTTP stack; (None, None) for any other."""
     match = _DALVIK.match(clean(user_agent[:300])) if user_agent else None

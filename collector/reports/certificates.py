@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 
-from collector.model import WORST_CHAIN, Certificate, Chain, Slot
+from collector.model import NO_CHAIN, WORST_CHAIN, Certificate, Chain, Slot
 from collector.reports.der import certificate_and_spki
 
 _BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]{0,32}CERTIFICATE-----")
@@ -69,13 +69,13 @@ def read_chain(value: object, name: str, flags: list[str]) -> Chain:
     appended to ``flags``; a chain of more than WORST_CHAIN is cut and flagged.
     """
     if value is None:
-        return ()
+        return NO_CHAIN
     if isinstance(value, str):
         flags.append(f"coerced:{name}")
         value = [value] if value.strip() else []
     if not isinstance(value, list):
         flags.append(f"unreadable:{name}")
-        return ()
+        return NO_CHAIN
     entries: list[object] = []
     for entry in value[: WORST_CHAIN + 1]:
         entries.extend(split_pem(entry) if isinstance(entry, str) else [entry])
@@ -91,7 +91,7 @@ def read_chain(value: object, name: str, flags: list[str]) -> Chain:
         flags.append(f"unparseable_cert:{name}:{place}")
         told = "".join(entry.split()) if isinstance(entry, str) else repr(entry)[:2000]
         slots.append(Slot(fingerprint=sha256(told.encode("utf-8", "replace")).digest()))
-    return tuple(slots)
+    return Chain(slots)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ Only ``host`` (or ``common_name``) and ``outcome`` are required.
 
 from __future__ import annotations
 
-from dataclasses import replace
+import msgspec
 
 from collector.errors import Reason, ReportError
-from collector.model import WORST_CHAIN, Dialect, Hash, Kind, Slot, Violation
+from collector.model import WORST_CHAIN, Chain, Dialect, Hash, Kind, Slot, Violation
 from collector.reports.agents import android
 from collector.reports.certificates import read_chain
 from collector.reports.extra import keep
@@ -65,7 +65,7 @@ def read_neutral(item: dict[str, object], hints: Hints) -> Violation:
     validated = read_chain(fields.raw("validated_chain"), "validated", fields.flags)
     if not served and served_hashes:
         subjects = _subjects(fields)
-        served = tuple(
+        served = Chain(
             Slot(hash=value, subject=subjects[i] if i < len(subjects) else None)
             for i, value in enumerate(served_hashes[:WORST_CHAIN])
         )
@@ -122,7 +122,7 @@ def read_neutral(item: dict[str, object], hints: Hints) -> Violation:
     for part in (policy, counts, app, os_, device, sdk, error, pins, network):
         left.update({f"{part.name}{key}": value for key, value in part.rest.items()})
     extra = keep(left, fields.flags, known=install_id)
-    return replace(violation, extra=extra, flags=tuple(fields.flags))
+    return msgspec.structs.replace(violation, extra=extra, flags=tuple(fields.flags))
 
 
 def _kind(outcome: str, fields: Fields) -> Kind:

@@ -16,9 +16,22 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from collector.errors import Reason, ReportError
-from collector.model import WORST_CHAIN, WORST_PINS, Chain, Dialect, Hash, Kind, Slot, Violation
+from collector.model import (
+    NO_CHAIN,
+    NO_PINS,
+    WORST_CHAIN,
+    WORST_PINS,
+    Chain,
+    Dialect,
+    Hash,
+    Kind,
+    PinSet,
+    Slot,
+    Violation,
+)
 from collector.reports.agents import android
 from collector.reports.fields import Hints
 from collector.reports.hosts import read_host
@@ -46,6 +59,7 @@ _NOT_VERIFIED = re.compile(r"Hostname ([^\s]{1,260}) not verified")
 _TRUSTKIT = re.compile(r"(?<![A-Za-z0-9+/])([A-Za-z0-9+/]{43}=)(?![A-Za-z0-9+/=])")
 _STOPS = (" at ", "\nat ", "Caused by:", "Suppressed:", _FAILURE, _PEERS, _PINNED)
 _SUBJECT = 512
+_SMALL = 4096  # characters of a text that is kept: 12 MB at the worst
 
 # First match wins; all are texts of the platform that name no host.
 _OTHERS = (
@@ -77,8 +91,8 @@ class Text:
 
     kind: Kind
     host: str | None = None
-    known_pins: tuple[Hash, ...] = ()
-    chain: Chain = ()
+    known_pins: PinSet = NO_PINS
+    chain: Chain = NO_CHAIN
     suspect: str | None = None
     flags: tuple[str, ...] = ()
 
@@ -207,13 +221,13 @@ def _peers(text: str, flags: list[str]) -> Chain:
         for match, following in zip(matches, [*matches[1:], None], strict=True):
             if len(slots) == WORST_CHAIN:
                 flags.append("truncated_chain:peers")
-                return tuple(slots)
+                return Chain(slots)
             subject = line[match.end() + 1 : following.start() if following else len(line)]
             value = digest(match[1].lower(), match[2])
             if value is None:
                 flags.append(f"bad_pin:peers:{len(slots)}")
             slots.append(Slot(hash=value, subject=clean(subject.strip())[:_SUBJECT]))
-    return tuple(slots)
+    return Chain(slots)
 
 
 def _name_mismatch(host_text: str, plain: str) -> Text:
@@ -226,7 +240,7 @@ def _name_mismatch(host_text: str, plain: str) -> Text:
     hashes = _hashes(_TOKEN.findall(plain)[:1], flags, "peers")
     place = plain.find("DN: ")
     subject = plain[place + 4 :].split("\n", 1)[0].partition(" subjectAltNames:")[0]
-    chain = tuple(
+    chain = Chain(
         Slot(hash=value, subject=clean(subject)[:_SUBJECT] if place >= 0 else None)
         for value in hashes
     )
@@ -245,9 +259,13 @@ def _trustkit(text: str) -> Text:
     return Text(
         kind=Kind.PIN_MISMATCH,
         known_pins=pin_set([pin for pin in pins if pin is not None]),
-        chain=tuple(slots),
+        chain=Chain(slots),
         flags=tuple(flags),
     )
+
+
+# After a rotation many clients send one text: its chain is then one object, see model.Chain.
+_read_cached = lru_cache(maxsize=1024)(read_text)
 
 
 def read_okhttp_text(text: str, hints: Hints) -> Violation | None:
@@ -255,7 +273,7 @@ def read_okhttp_text(text: str, hints: Hints) -> Violation | None:
 
     Raises ReportError(no_host) where it is one, but names no host.
     """
-    found = read_text(text)
+    found = _read_cached(text) if len(text) <= _SMALL else read_text(text)
     if found is None:
         return None
     if found.host is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 import re
 
-from collector.model import WORST_PINS, Hash
+from collector.model import WORST_PINS, Hash, PinSet
 
 SIZES = {"sha256": 32, "sha1": 20, "cert-sha256": 32, "cert-sha1": 20}
 # Lengths are exact: in "sha256//IAH…" the second "/" is curl's, or the hash's own first letter.
@@ -86,7 +86,7 @@ def read_pins(value: object, name: str, flags: list[str], kind: str | None = Non
     return pins
 
 
-def pin_set(pins: list[Hash]) -> tuple[Hash, ...]:
+def pin_set(pins: list[Hash]) -> PinSet:
     """Sorted, each once: clients keep pins in sets, so their order says nothing. At most
     WORST_PINS, cut after sorting: a repeat in another order is the same set."""
-    return tuple(sorted(set(pins))[:WORST_PINS])
+    return PinSet(sorted(set(pins))[:WORST_PINS])

@@ -7,8 +7,9 @@ with them, which are ignored: a collector that refused those would be dropped by
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from datetime import timedelta
+
+import msgspec
 
 from collector.model import Dialect, Ignored, Kind, Skip, TimeTrust, Violation
 from collector.reports.extra import keep
@@ -53,7 +54,7 @@ def read_reporting(item: dict[str, object], hints: Hints) -> Violation | Ignored
     agent = fields.text("user_agent", limit=512)
     told = Hints(hints.received_at, agent or hints.user_agent)
     if type_ == "hpkp":
-        return replace(read_hpkp(body.rest, told), dialect=Dialect.REPORTING)
+        return msgspec.structs.replace(read_hpkp(body.rest, told), dialect=Dialect.REPORTING)
     if type_ == "network-error":
         return _read_nel(fields, body, told)
     return Ignored(Dialect.REPORTING, Skip.OTHER_TYPE)

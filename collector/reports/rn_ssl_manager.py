@@ -6,7 +6,7 @@ the chain as received, leaf first; the event's ``servedPins`` is empty on iOS.
 
 from __future__ import annotations
 
-from collector.model import WORST_CHAIN, Dialect, Kind, Slot, Violation
+from collector.model import WORST_CHAIN, Chain, Dialect, Kind, Slot, Violation
 from collector.reports.agents import android
 from collector.reports.extra import keep
 from collector.reports.fields import Fields, Hints
@@ -46,7 +46,7 @@ def read_rn_ssl_manager(item: dict[str, object], hints: Hints) -> Violation:
         client_time=at,
         time_trust=trust,
         known_pins=pin_set(known),
-        served_chain=tuple(Slot(hash=pin) for pin in served[:WORST_CHAIN]),
+        served_chain=Chain(Slot(hash=pin) for pin in served[:WORST_CHAIN]),
         app_id=fields.text("appId", "app_id"),
         app_version=fields.text("appVersion", "app_version", limit=64),
         platform=platform or ("ANDROID" if posted or os_version else None),

@@ -16,14 +16,14 @@ from collector.reports.pins import pin_set, read_pins
 from collector.reports.platforms import platform_of
 
 # TSKTrustDecision.h and PinningValidationResult.java: the same ordinals.
-_RESULTS = {
+RESULTS = {
     1: Kind.PIN_MISMATCH,
     2: Kind.CHAIN_UNTRUSTED,  # default validation failed: says nothing about pins
     3: Kind.INVALID_PARAMETERS,
     4: Kind.USER_ANCHOR,
     5: Kind.SPKI_ERROR,
 }
-_TEST_APPS = frozenset({"N/A", "unit-tests"})
+TEST_APPS = frozenset({"N/A", "unit-tests"})
 
 
 def is_trustkit(item: dict[str, object]) -> bool:
@@ -46,7 +46,7 @@ def read_trustkit(item: dict[str, object], hints: Hints) -> Violation:
 
     kind = Kind.PIN_MISMATCH  # a report without a result is one of a pin failure
     if fields.rest.get("validation-result") is not None:
-        kind = _RESULTS.get(fields.integer("validation-result") or 0, Kind.UNKNOWN)
+        kind = RESULTS.get(fields.integer("validation-result") or 0, Kind.UNKNOWN)
         if kind is Kind.UNKNOWN:
             fields.flags.append("unknown_enum:validation-result")
     enforced = fields.boolean("enforce-pinning")
@@ -85,7 +85,7 @@ def read_trustkit(item: dict[str, object], hints: Hints) -> Violation:
         sdk=_sdk(item, fields.flags, on_android=on_android),
         sdk_version=fields.text("trustkit-version", limit=32),
         install_id=install_id,
-        test=app_id in _TEST_APPS or install_id == "unit-tests",
+        test=app_id in TEST_APPS or install_id == "unit-tests",
         extra=keep(fields.rest, fields.flags, known=install_id),
         flags=tuple(fields.flags),
     )

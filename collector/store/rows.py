@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from collector.fingerprint import Delivery
 from collector.model import Chain, Dialect, ProjectId, Violation
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One violation of one project with every key it is filed under.
 
     Hashes are keyed and 16 bytes long, of networks 8. ``local``: sent from this machine itself.
+    ``thin``: too much came in at once, so it is stored as counts only.
     """
 
     violation: Violation
@@ -39,6 +40,7 @@ class Row:
     registered: bool  # the project names this very host
     matching: bool  # the host fits a wildcard of the project
     open_project: bool  # the project names no hosts: they are admitted as they come
+    thin: bool = False
 
     @property
     def host(self) -> str:
@@ -49,8 +51,7 @@ class Row:
         return self.violation.dialect
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
+class Sample(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Connections to one host: a window, or one sample of NEL (then it starts where it ends).
 
     Counts are after scaling. ``install`` stands for the sender where it told no install id.
@@ -91,8 +92,8 @@ def details(violation: Violation) -> str:
     """What only people read, as JSON; absent where it says nothing."""
     v = violation
     told: dict[str, object] = {
-        "flags": list(v.flags),
-        "extra": dict(v.extra),
+        "flags": v.flags,
+        "extra": v.extra,
         "app_build": v.app_build,
         "common_name": v.common_name if v.host else None,
         "device": v.device,
@@ -105,7 +106,13 @@ def details(violation: Violation) -> str:
         "suspect": v.suspect,
         "unconfirmed": None if v.confirmed else True,
     }
-    return json.dumps({name: value for name, value in told.items() if value not in (None, [], {})})
+    said = {
+        name: value for name, value in told.items() if value is not None and value not in ((), {})
+    }
+    return _encode(said).decode() if said else "{}"
+
+
+_encode = msgspec.json.Encoder().encode
 
 
 def slots(chain: Chain) -> str:

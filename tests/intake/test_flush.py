@@ -6,6 +6,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import asyncpg
+from msgspec.structs import replace
 
 from collector.intake.durable import Batch, Outcome
 from collector.intake.flush import flush
@@ -70,8 +71,6 @@ async def test_a_row_that_postgres_refuses_does_not_touch_its_neighbours(
 
 
 def _with_port(good: Row, port: int) -> Row:
-    from dataclasses import replace
-
     return replace(good, violation=replace(good.violation, port=port))
 
 

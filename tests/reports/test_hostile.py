@@ -4,15 +4,15 @@ import gzip
 import json
 import tracemalloc
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import asdict
 
 from collector.errors import Reason, ReportError
-from collector.model import Kind, Violation
+from collector.model import Kind, Slot, Violation
 from collector.reports.body import READER_FAILED, Item, read_body
 from collector.reports.fields import Hints
 from tests.make import (
@@ -41,6 +41,8 @@ def _all_text(value: object) -> list[str]:
         return [text for pair in value.items() for part in pair for text in _all_text(part)]
     if isinstance(value, list | tuple | frozenset):
         return [text for part in value for text in _all_text(part)]
+    if isinstance(value, Slot):
+        return _all_text(value.subject)
     return []
 
 
