@@ -18,9 +18,11 @@ from aiohttp import web
 
 from collector.background import every, running
 from collector.errors import PinfallError, StoreError
+from collector.intake.day_secrets import DaySecrets
 from collector.intake.keyring import REFRESH, Keyring
 from collector.intake.maintain import fold, forget_marked, maintain, make_partitions, rates
 from collector.intake.queue import Intake
+from collector.intake.taking import Taking
 from collector.metrics import SOURCES, Metrics
 from collector.settings import Address, Settings
 from collector.store.connect import STORE_DOWN, no_password, open_pool
@@ -32,7 +34,8 @@ from collector.web.api.people import People
 from collector.web.api.read import Read
 from collector.web.api.routes import api_routes
 from collector.web.health import Health
-from collector.web.ingest import Ingest, public_app
+from collector.web.ingest import Ingest
+from collector.web.listener import Listener
 from collector.web.operator import operator_app, page_routes
 from collector.web.pages import Pages
 from collector.web.proxy_protocol import accept_proxy_protocol
@@ -57,7 +60,7 @@ class Collector:
     public_port: int
     operator_port: int
     ingest: Ingest
-    applications: tuple[web.Application, ...]
+    operator: web.Application
     ticks: Mapping[str, Callable[[], Awaitable[None]]]
 
     async def tick(self, name: str) -> None:
@@ -98,10 +101,13 @@ async def collecting(
         metrics = Metrics()
         intake = Intake(pool, metrics, clock)
         keyring = Keyring(pool, settings.hash_key)
-        ingest = Ingest(keyring, intake, metrics, clock, settings.trusted_proxies)
+        day_secrets = DaySecrets(pool)
+        taking = Taking(intake, metrics, day_secrets)
+        ingest = Ingest(keyring, taking, metrics, clock, settings.trusted_proxies)
 
         async def keys() -> None:
             await keyring.refresh()
+            await day_secrets.refresh(clock())
             metrics.keep_projects(keyring.projects.values())
 
         # Pages have connections of their own: people who reload do not hold up reports.
@@ -137,6 +143,7 @@ async def collecting(
         stack.push_async_callback(intake.drain)
         for number in range(FLUSHERS):
             await stack.enter_async_context(running(f"flush-{number}", intake.run()))
+        await stack.enter_async_context(running("hurry", intake.hurry()))
         rounds: tuple[tuple[str, float, Callable[[], Awaitable[None]]], ...] = (
             ("keys", REFRESH, keys),
             ("access", REFRESH, access.refresh),
@@ -173,12 +180,13 @@ async def collecting(
                 Read(reading),
                 manage,
                 People(reading, access, keyring, changes),
-                Imports(reading, keyring, ingest, changes),
+                Imports(reading, keyring, taking, changes),
             ),
         ]
         operator = operator_app(access, routes)
-        operator_port = await _listen(stack, operator, settings.operator_address, None)
-        public = public_app(ingest)
+        runner = web.AppRunner(operator, access_log=None, shutdown_timeout=_SHUTDOWN)
+        operator_port = await _listen(stack, runner, settings.operator_address, None)
+        public = web.ServerRunner(Listener(ingest), shutdown_timeout=_SHUTDOWN)
         public_port = await _listen(
             stack, public, settings.public_address, tls, proxied=settings.proxy_protocol
         )
@@ -187,7 +195,7 @@ async def collecting(
             public_port,
             operator_port,
             ingest,
-            (public, operator),
+            operator,
             {name: tick for name, _, tick in rounds},
         )
         url.append(running_collector.public_url())
@@ -212,22 +220,13 @@ async def _close(pool: object) -> None:
 
 async def _listen(
     stack: AsyncExitStack,
-    app: web.Application,
+    runner: web.BaseRunner,
     address: Address,
     tls: ssl.SSLContext | None,
     *,
     proxied: bool = False,
 ) -> int:
-    """Serve an application; returns the port."""
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        shutdown_timeout=_SHUTDOWN,
-        keepalive_timeout=75,
-        lingering_time=1.0,  # seconds given to what is left of a body that was refused
-        auto_decompress=False,  # we do it, within limits
-        handler_cancellation=False,
-    )
+    """Serve; returns the port."""
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     if proxied:

@@ -17,6 +17,7 @@ from collector.model import PLATFORMS, Dialect, Kind, Skip
 
 RESULTS = ("accepted", "duplicate", "ignored", "rejected", "shed")
 TASKS = ("keys", "access", "hosts", "rates", "fold", "forget", "maintain")
+REFUSALS = ("not_http", "crowded", "overloaded", "too_slow")
 SOURCES = ("trusted", "public")  # whose word a number of connections is
 OTHER = "other"  # the host of what is not admitted
 UNKNOWN = "unknown"  # the project of a key that is not known, the dialect of what was not read
@@ -70,6 +71,11 @@ class Metrics:
         self.queue = Gauge(
             "pinfall_queue_reports", "Rows that wait for a flush.", registry=registry
         )
+        self.refused = Counter(
+            "pinfall_connections_refused_total",
+            "Connections that were turned away before there was a report to count.",
+            ["reason"], registry=registry,
+        )  # fmt: skip
         self.ticks = Counter(
             "pinfall_background_ticks_total", "Rounds of a background task.",
             ["task", "result"], registry=registry,
@@ -82,6 +88,8 @@ class Metrics:
         # A series that never fired must read 0: rate() over an absent one alerts nobody.
         for reason in Reason:
             self.rejected.labels(reason=reason)
+        for refusal in REFUSALS:
+            self.refused.labels(reason=refusal)
         for skip in Skip:
             self.ignored.labels(reason=skip)
         for task in TASKS:
@@ -104,15 +112,21 @@ class Metrics:
         self._waiting -= items
 
     def violation(
-        self, project: str, host: str, kind: Kind, platform: str, enforced: bool | None
+        self,
+        project: str,
+        host: str,
+        kind: Kind,
+        platform: str,
+        enforced: bool | None,
+        items: int = 1,
     ) -> None:
         self.know_host(project, host)
-        self.violations.labels(project=project, host=host, kind=kind).inc()
+        self.violations.labels(project=project, host=host, kind=kind).inc(items)
         if kind is Kind.PIN_MISMATCH:
             told = UNKNOWN if enforced is None else str(enforced).lower()
             self.pin_failures.labels(
                 project=project, host=host, platform=platform, enforced=told
-            ).inc()
+            ).inc(items)
 
     def connections(
         self, project: str, host: str, successes: float, pin_failures: float, *, trusted: bool

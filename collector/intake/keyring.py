@@ -73,6 +73,10 @@ class Keyring:
             return own
         return blake2b(str(project).encode(), key=self._hash_key[:64], digest_size=32).digest()
 
+    def known(self, key: str) -> Key | None:
+        """The key, if it is in memory."""
+        return self._keys.get(key)
+
     async def find(self, key: str) -> Key | None:
         """The key, or None. One that is not known may have been made a moment ago: look once.
 

@@ -19,14 +19,14 @@ class Pace:
     bytes_a_second: int = 1000
 
 
-async def read(request: web.Request, most: int, pace: Pace) -> bytes:
+async def read(request: web.BaseRequest, most: int, pace: Pace) -> bytes:
     """The body as sent, at most ``most`` bytes. Raises ReportError: too_large, too_slow, or
     not_json where it broke off."""
-    if request.content_length is not None and request.content_length > most:
-        raise _too_large(most)
     content = request.content
     if content.is_eof():
         return _within(content.read_nowait(-1), most)
+    if request.content_length is not None and request.content_length > most:
+        raise _too_large(most)
     loop = asyncio.get_running_loop()
     began = loop.time()
     body = bytearray()

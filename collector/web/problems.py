@@ -40,6 +40,20 @@ def problem(
     members: Mapping[str, object] | None = None,
 ) -> web.Response:
     """reason: ends the problem's type; None for one that HTTP itself explains."""
+    return web.Response(
+        status=status,
+        text=problem_text(status, reason, detail, members),
+        content_type="application/problem+json",
+        headers=headers,
+    )
+
+
+def problem_text(
+    status: int,
+    reason: str | None,
+    detail: str | None,
+    members: Mapping[str, object] | None = None,
+) -> str:
     told: dict[str, object] = {
         "type": f"/problems/{reason}" if reason else "about:blank",
         "title": reason.replace("_", " ") if reason else HTTPStatus(status).phrase,
@@ -47,12 +61,7 @@ def problem(
     }
     if detail:
         told["detail"] = detail
-    return web.Response(
-        status=status,
-        text=json.dumps({**told, **(members or {})}) + "\n",
-        content_type="application/problem+json",
-        headers=headers,
-    )
+    return json.dumps({**told, **(members or {})}) + "\n"
 
 
 def refusal(error: ReportError, members: Mapping[str, object] | None = None) -> web.Response:

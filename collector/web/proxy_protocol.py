@@ -100,7 +100,7 @@ class _Header(asyncio.Protocol):
             self._timer.cancel()
 
 
-def accept_proxy_protocol(runner: web.AppRunner) -> None:
+def accept_proxy_protocol(runner: web.BaseRunner) -> None:
     """Make every connection of a set-up runner begin with a PROXY v2 header."""
     server = runner.server
     assert server is not None

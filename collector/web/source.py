@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, deque
 from collections.abc import Sequence
+from functools import lru_cache
 
 from aiohttp import web
 
@@ -30,11 +31,12 @@ def _entry(text: str) -> IPAddress | None:
         return None
 
 
-def _trusted(address: IPAddress, proxies: Sequence[Network]) -> bool:
+@lru_cache(maxsize=4096)
+def _trusted(address: IPAddress, proxies: tuple[Network, ...]) -> bool:
     return any(address.version == n.version and address in n for n in proxies)
 
 
-def _walk(peer: IPAddress, hops: Sequence[str], proxies: Sequence[Network]) -> IPAddress:
+def _walk(peer: IPAddress, hops: Sequence[str], proxies: tuple[Network, ...]) -> IPAddress:
     """From the right: the first that is not a trusted proxy. What cannot be read stops the walk at
     the proxy that passed it on: further left anybody can have written anything."""
     address = peer
@@ -52,7 +54,7 @@ def client_address(
     peer: IPAddress,
     forwarded_for: Sequence[str],
     forwarded: Sequence[str],
-    proxies: Sequence[Network],
+    proxies: tuple[Network, ...],
 ) -> IPAddress:
     """The sender's address.
 
@@ -73,16 +75,19 @@ def client_address(
     return told[0]
 
 
-def address_of(request: web.Request, proxies: Sequence[Network]) -> IPAddress:
+def address_of(request: web.BaseRequest, proxies: tuple[Network, ...]) -> IPAddress:
     transport = request.transport
     name = transport.get_extra_info("peername") if transport else None
-    peer = canonical(name[0]) if isinstance(name, tuple) else _NOBODY
-    headers = request.headers
-    if not proxies:
+    peer = _peer(name[0]) if isinstance(name, tuple) else _NOBODY
+    if not proxies or not _trusted(peer, proxies):
         return peer
+    headers = request.headers
     return client_address(
         peer, headers.getall("X-Forwarded-For", []), headers.getall("Forwarded", []), proxies
     )
+
+
+_peer = lru_cache(maxsize=4096)(canonical)
 
 
 class OneAddress:

@@ -111,7 +111,7 @@ class Site:
     async def ledger(self) -> dict[str, dict[str, int]]:
         """Once all that was counted is in it."""
         for _ in range(100):
-            if not self.collector.ingest.intake._counts:
+            if not self.collector.ingest.taking.intake._counts:
                 break
             await asyncio.sleep(0.05)
         async with self.pool.acquire() as connection:

@@ -56,7 +56,7 @@ def test_the_document_is_openapi() -> None:
 
 
 async def test_the_document_has_every_route_and_no_other(site: Site) -> None:
-    app = site.collector.applications[1]
+    app = site.collector.operator
     real = {
         (route.method.lower(), route.resource.canonical.removeprefix(V1))
         for route in app.router.routes()

@@ -337,15 +337,15 @@ async def test_a_test_suites_traffic_is_stored_and_never_counted(site: Site) -> 
 
 
 async def test_nothing_durable_is_said_so(site: Site) -> None:
-    pool = site.collector.ingest.intake.pool
-    site.collector.ingest.intake.pool = _Down()  # type: ignore[assignment]
+    pool = site.collector.ingest.taking.intake.pool
+    site.collector.ingest.taking.intake.pool = _Down()  # type: ignore[assignment]
     try:
         answer = await site.post(neutral())
         assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
         assert answer.json["type"] == "/problems/not_durable"
         assert answer.json["shed"] == 1
     finally:
-        site.collector.ingest.intake.pool = pool
+        site.collector.ingest.taking.intake.pool = pool
     assert (await site.post(neutral())).json["accepted"] == 1
     assert (await site.ledger())["default"] == {"received": 2, "accepted": 1, "shed": 1}
 

@@ -77,7 +77,7 @@ async def test_health(site: Site) -> None:
 async def test_it_is_not_ready_while_nothing_can_be_stored(site: Site) -> None:
     name = await site.pool.fetchval("SELECT current_database()")
     await site.pool.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
-    await site.collector.ingest.intake.pool.expire_connections()
+    await site.collector.ingest.taking.intake.pool.expire_connections()
     assert (await site.post(neutral())).status == 503
     status, text = await site.get("/readyz")
     assert (status, json.loads(text)["state"]) == (503, "down")

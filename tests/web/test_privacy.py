@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from collector.logs import set_up_logs
 from collector.model import Dialect
 from tests.make import (
     CALLBACKS,
+    NOON,
     expect,
     nel,
     neutral,
@@ -173,4 +175,5 @@ async def test_addresses_are_hashed_with_a_secret_that_goes(site: Site) -> None:
     sighting = await site.pool.fetchrow("SELECT * FROM sighting")
     assert len(sighting["network"]) == 8
     assert sighting["network"] != sighting["operator_network"]
-    assert await site.pool.fetchval("SELECT count(*) FROM day_secret") == 1
+    days = await site.pool.fetchrow("SELECT min(day) AS first, max(day) AS last FROM day_secret")
+    assert (days["first"], days["last"]) == (NOON.date(), NOON.date() + timedelta(days=2))

@@ -12,6 +12,7 @@ from aiohttp import web
 from collector.errors import PinfallError, ReportError
 from collector.intake.keyring import Key, Keyring
 from collector.intake.prepare import Sender
+from collector.intake.taking import Taking
 from collector.model import PRODUCTION, ProjectId
 from collector.reports.body import LIMITS, Item
 from collector.reports.connections import read_window
@@ -20,7 +21,8 @@ from collector.store import projects
 from collector.web.api import asked
 from collector.web.api.change import Changes
 from collector.web.guard import WHO
-from collector.web.ingest import Ingest
+from collector.web.problems import problem
+from collector.web.verdicts import refused, summed
 
 APP = "import"  # what stands where a key names its app
 _HERE = Sender(ipaddress.ip_address("127.0.0.1"), None)
@@ -30,7 +32,7 @@ _HERE = Sender(ipaddress.ip_address("127.0.0.1"), None)
 class Imports:
     pool: asyncpg.Pool
     keyring: Keyring
-    ingest: Ingest
+    taking: Taking
     changes: Changes
 
     async def connections(self, request: web.Request) -> web.Response:
@@ -59,7 +61,12 @@ class Imports:
             request[WHO], "connections.imported", row["name"], windows=len(windows)
         ):
             pass
-        return await self.ingest.take(items, key, _HERE, self.changes.clock())
+        verdicts = await self.taking.take(items, key, _HERE, self.changes.clock())
+        refusal = refused(items, verdicts)
+        if refusal is None:
+            return web.json_response(summed(verdicts))
+        status, error = refusal
+        return problem(status, error.reason, error.detail, members=summed(verdicts))
 
 
 def _window(told: Any) -> Item:
