@@ -22,9 +22,9 @@ from collector.store import (
     connections,
     content,
     deliveries,
+    failures,
     ledger,
     projects,
-    sightings,
     signatures,
     violations,
 )
@@ -83,10 +83,9 @@ async def flush(
             new = [(row.delivery, row.received_at) for row in taken.values()]
             recorded = await deliveries.record(connection, new, batch) if new else set()
             fresh = [row for key, row in taken.items() if key in recorded]
-            failures = [row for row in fresh if isinstance(row, Row)]
-            await violations.add(connection, failures)
-            await sightings.add(connection, failures)
-            await signatures.append(connection, _deltas(failures))
+            new_rows = [row for row in fresh if isinstance(row, Row)]
+            await failures.add(connection, new_rows, [True] * len(new_rows))
+            await signatures.append(connection, _deltas(new_rows))
             samples = await _add_samples(connection, _samples(fresh), known, now)
             admitted, hosts_learnt = await admit(connection, fresh, known, now)
             learnt = [*content_learnt, *hosts_learnt]
@@ -141,16 +140,23 @@ def _tally(
     gone: set[bytes],
     counts: Mapping[Account, int],
 ) -> Counter[Account]:
-    tally = Counter(counts)
+    found: Counter[tuple[ProjectId, Dialect, str]] = Counter()
     for index, row in enumerate(rows):
-        if row.delivery.key in gone:
-            tally[Account(None, row.dialect.value, "rejected", Reason.UNKNOWN_KEY)] += 1
-            tally[Account(None, "", "received")] += 1
-            continue
-        counts_now = row.delivery.key in recorded and firsts[row.delivery.key] == index
-        result = "accepted" if counts_now else "duplicate"
-        tally[Account(row.project, row.dialect.value, result)] += 1
-        tally[Account(row.project, "", "received")] += 1
+        key = row.delivery.key
+        result = "duplicate"
+        if key in gone:
+            result = "gone"
+        elif key in recorded and firsts[key] == index:
+            result = "accepted"
+        found[row.project, row.dialect, result] += 1
+    tally = Counter(counts)
+    for (project, dialect, result), items in found.items():
+        if result == "gone":
+            account = Account(None, dialect.value, "rejected", Reason.UNKNOWN_KEY)
+        else:
+            account = Account(project, dialect.value, result)
+        tally[account] += items
+        tally[Account(account.project, "", "received")] += items
     return tally
 
 
