@@ -76,6 +76,16 @@ class Metrics:
             "Connections that were turned away before there was a report to count.",
             ["reason"], registry=registry,
         )  # fmt: skip
+        self.spool_reports = Gauge(
+            "pinfall_spool_reports", "Items on the disk that wait for Postgres.", registry=registry
+        )
+        self.spool_bytes = Gauge(
+            "pinfall_spool_bytes", "Bytes of the spool's files.", registry=registry
+        )
+        self.spool_lost = Counter(
+            "pinfall_spool_refused_total", "Items of the spool that could not be replayed and were put aside.",
+            registry=registry,
+        )  # fmt: skip
         self.ticks = Counter(
             "pinfall_background_ticks_total", "Rounds of a background task.",
             ["task", "result"], registry=registry,
@@ -106,6 +116,10 @@ class Metrics:
     def receive(self, items: int) -> None:
         self.received.inc(items)
         self._waiting += items
+
+    def leave(self, items: int) -> None:
+        """They wait elsewhere from now on: in the spool."""
+        self._waiting -= items
 
     def result(self, project: str, dialect: str, result: str, items: int = 1) -> None:
         self.reports.labels(project=project, dialect=dialect, result=result).inc(items)
