@@ -74,6 +74,15 @@ class Metrics:
             "pinfall_background_ticks_total", "Rounds of a background task.",
             ["task", "result"], registry=registry,
         )  # fmt: skip
+        self.worker_restarts = Counter(
+            "pinfall_worker_restarts_total", "Workers that died and were started again.",
+            registry=registry,
+        )  # fmt: skip
+        self.unanswered = Counter(
+            "pinfall_worker_unanswered_reports_total",
+            "Items that a worker had taken in and not decided when it died: received, and no result.",
+            registry=registry,
+        )  # fmt: skip
         self.build = Gauge("pinfall_build_info", "1, labelled.", ["version"], registry=registry)
         self.build.labels(version=__version__).set(1)
         # received minus all results: kept as a number, so that one scrape adds up exactly.
@@ -162,6 +171,12 @@ class Metrics:
                 self.client_connections.labels(
                     project=project, host=host, source=source, result=result
                 )
+
+    def knows(self, project: str, host: str | None = None) -> bool:
+        """Whether a project, or a host of it, has labels here."""
+        if host is None or host == OTHER:
+            return project in self._projects
+        return (project, host) in self._hosts
 
     def keep_hosts(self, admitted: Collection[tuple[str, str]]) -> None:
         """Forget the labels of hosts that were released."""
