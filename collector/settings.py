@@ -60,6 +60,8 @@ class Settings:
     tls_key: Path | None = None
     trusted_proxies: tuple[Network, ...] = ()
     proxy_protocol: bool = False  # expect PROXY protocol v2 on the public listener
+    spool_dir: Path | None = None  # where reports go while Postgres is away; none: they are shed
+    spool_bytes: int = 1024**3
     hash_key: str | None = field(default=None, repr=False)
     retention_days: int = 30  # of violations
     audit_days: int = 400
@@ -102,6 +104,16 @@ def _days(text: str) -> int:
     return days
 
 
+def _bytes(text: str) -> int:
+    match = re.fullmatch(r"([0-9]{1,15})\s{0,2}([KMGT]?)i?B?", text.strip(), re.IGNORECASE)
+    if match is None:
+        raise ValueError("not a size")
+    size: int = int(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " ")
+    if size < 1024**2:
+        raise ValueError("under 1 MiB")
+    return size
+
+
 def _url(text: str) -> str:
     if not re.fullmatch(r"https?://[^\s/]+(/[^\s]*)?", text):
         raise ValueError("not an http(s) URL")
@@ -118,6 +130,8 @@ _READ: dict[str, tuple[Callable[[str], object], str]] = {
     "tls_key": (Path, "a path"),
     "trusted_proxies": (_networks, "networks such as 10.0.0.0/8,2001:db8::/32"),
     "proxy_protocol": (_boolean, "true or false"),
+    "spool_dir": (Path, "a directory"),
+    "spool_bytes": (_bytes, "a number of bytes such as 1073741824, 512M or 4G"),
     "hash_key": (str, "a text of 16 characters or more"),
     "retention_days": (_days, "a number of days from 1 to 3650"),
     "audit_days": (_days, "a number of days from 1 to 3650"),

@@ -17,7 +17,7 @@ from collector.errors import Reason
 from collector.intake.flush import flush
 from collector.intake.known import Known
 from collector.store import quarantine
-from collector.store.connect import STORE_DOWN, Connection, refuses_the_row
+from collector.store.connect import STORE_DOWN, Connection, lent, refuses_the_row
 from collector.store.ledger import Account
 from collector.store.rows import Entry, Sample
 

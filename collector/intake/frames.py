@@ -127,12 +127,10 @@ def _payload(told: Frame) -> bytes:
             entries.append((1, *msgspec.structs.astuple(entry)))
             continue
         v = entry.violation
-        for id_, chain in (
-            (entry.served_chain, v.served_chain),
-            (entry.validated_chain, v.validated_chain),
-        ):
-            if id_ is not None:
-                chains[id_] = chain
+        if entry.served_chain is not None:
+            chains[entry.served_chain] = v.served_chain
+        if entry.validated_chain is not None:
+            chains[entry.validated_chain] = v.validated_chain
         pins[entry.pin_set] = v.known_pins
         raw = v.client_time_raw
         slim = msgspec.structs.replace(
@@ -162,9 +160,7 @@ def _payload(told: Frame) -> bytes:
 _NONE, _NO_CHAIN = PinSet(), Chain()
 
 
-def _slot(
-    slot: Slot, certificates: dict[bytes, tuple[bytes, bytes, bytes]]
-) -> tuple[object, ...]:
+def _slot(slot: Slot, certificates: dict[bytes, tuple[bytes, bytes, bytes]]) -> tuple[object, ...]:
     certificate = slot.certificate
     if certificate is not None:
         certificates[certificate.sha256] = (
@@ -184,7 +180,9 @@ def _slot(
 def read_frame(payload: bytes) -> Frame:
     """Undo ``frame``. Raises ValueError (or what it is made of) where the payload is of another form."""
     id_, counts, certificates, chains, pin_sets, entries = _decode(payload)
-    known = {sha: Certificate(der, sha, spki, sha1) for sha, (der, spki, sha1) in certificates.items()}
+    known = {
+        sha: Certificate(der, sha, spki, sha1) for sha, (der, spki, sha1) in certificates.items()
+    }
     read = {
         key: Chain(
             Slot(
@@ -209,9 +207,7 @@ def read_frame(payload: bytes) -> Frame:
     )
 
 
-_VIOLATION, _ROW, _SAMPLE = (
-    kind.__struct_fields__ for kind in (Violation, Row, Sample)
-)
+_VIOLATION, _ROW, _SAMPLE = (kind.__struct_fields__ for kind in (Violation, Row, Sample))
 
 
 def _entry(

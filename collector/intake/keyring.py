@@ -9,6 +9,7 @@ from hashlib import blake2b
 import asyncpg
 
 from collector.background import SharedLook
+from collector.intake.mirror import MirroredKey
 from collector.model import ProjectId
 from collector.reports.hosts import matches
 from collector.store import projects
@@ -48,21 +49,30 @@ class Keyring:
         self._keys: dict[str, Key] = {}
         self._look_again = SharedLook(self.refresh, _PATIENCE)
         self.projects: dict[ProjectId, str] = {}  # by id, also those without a key
+        self.rows: list[MirroredKey] = []  # what the keys were made of
 
     async def refresh(self) -> None:
         async with self._pool.acquire() as connection:
             rows = await projects.keys_in_use(connection)
             names = await projects.named(connection)
-        self.projects = {ProjectId(row["id"]): row["name"] for row in names}
+        self.learn(
+            [MirroredKey(**row) for row in rows],
+            {ProjectId(row["id"]): row["name"] for row in names},
+        )
+
+    def learn(self, rows: list[MirroredKey], names: dict[ProjectId, str]) -> None:
+        """names: of all projects."""
+        self.rows = rows
+        self.projects = names
         self._keys = {
-            row["key"]: Key(
-                project=ProjectId(row["project"]),
-                project_name=row["project_name"],
-                app=row["app"],
-                environment=row["environment"],
-                trusted=row["trusted"],
-                hosts=tuple(row["hosts"]),
-                secret=self.secret_of(row["project"], row["secret"]),
+            row.key: Key(
+                project=ProjectId(row.project),
+                project_name=row.project_name,
+                app=row.app,
+                environment=row.environment,
+                trusted=row.trusted,
+                hosts=tuple(row.hosts),
+                secret=self.secret_of(row.project, row.secret),
             )
             for row in rows
         }

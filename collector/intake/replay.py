@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
-import asyncpg
 import structlog
 
 from collector.intake import segments
@@ -37,11 +35,11 @@ class Replay:
 
     spool: Spool
     intake: Intake
-    pool: asyncpg.Pool
-    clock: Callable[[], datetime]
     since: datetime | None = None  # receipt of the oldest that was replayed since somebody asked
     failed: dict[UUID, int] = field(default_factory=dict)
-    _done: dict[Path, set[int]] = field(default_factory=dict)  # frames of segments that are not done
+    _done: dict[Path, set[int]] = field(
+        default_factory=dict
+    )  # frames of segments that are not done
 
     async def tick(self) -> None:
         """Replay all there is, as far as Postgres takes it; find out whether it is back."""

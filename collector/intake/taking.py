@@ -28,6 +28,7 @@ _VERDICTS: dict[Outcome, Verdict] = {
     Outcome.UNSTORABLE: ("rejected", Reason.UNSTORABLE),
     Outcome.UNKNOWN_KEY: ("rejected", Reason.UNKNOWN_KEY),
     Outcome.NOT_DURABLE: ("shed", Reason.NOT_DURABLE),
+    Outcome.SPOOLED: ("spooled", None),
 }
 _LOST: Verdict = ("shed", Reason.NOT_DURABLE)
 
