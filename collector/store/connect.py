@@ -80,18 +80,16 @@ async def lent(pool: asyncpg.Pool, seconds: float) -> AsyncIterator[Connection]:
         is_cut = True
         connection.terminate()
 
-    connection = await pool.acquire(timeout=seconds)
-    timer = loop.call_at(until, cut)
-    try:
-        yield connection
-    except STORE_DOWN as error:
-        if is_cut:
-            raise TimeoutError from error
-        raise
-    finally:
-        timer.cancel()
-        if not is_cut:
-            await pool.release(connection, timeout=1.0)
+    async with pool.acquire(timeout=seconds) as connection:
+        timer = loop.call_at(until, cut)
+        try:
+            yield connection
+        except STORE_DOWN as error:
+            if is_cut:
+                raise TimeoutError from error
+            raise
+        finally:
+            timer.cancel()
 
 
 def no_password(error: BaseException, url: str) -> str:
