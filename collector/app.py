@@ -20,7 +20,15 @@ from collector.background import every, running
 from collector.errors import PinfallError, StoreError
 from collector.intake.day_secrets import DaySecrets
 from collector.intake.keyring import REFRESH, Keyring
-from collector.intake.maintain import fold, forget_marked, maintain, make_partitions, rates
+from collector.intake.maintain import (
+    Keep,
+    fold,
+    forget_marked,
+    learn_budget,
+    maintain,
+    make_partitions,
+    rates,
+)
 from collector.intake.queue import Intake
 from collector.intake.taking import Taking
 from collector.metrics import SOURCES, Metrics
@@ -100,6 +108,8 @@ async def collecting(
         stack.push_async_callback(_close, pool)
         metrics = Metrics()
         intake = Intake(pool, metrics, clock)
+        intake.known.budget.most = settings.row_budget
+        keep = Keep(settings.retention_days, settings.rollup_days, settings.audit_days)
         keyring = Keyring(pool, settings.hash_key)
         day_secrets = DaySecrets(pool)
         taking = Taking(intake, metrics, day_secrets)
@@ -117,6 +127,7 @@ async def collecting(
 
         async def learn() -> None:
             await intake.learn_hosts()
+            await learn_budget(pool, intake.known.budget, clock())
             metrics.keep_hosts(labels := _labels(intake, keyring))
             for project, host in labels:
                 metrics.know_host(project, host)
@@ -151,11 +162,7 @@ async def collecting(
             ("rates", 15.0, rate),
             ("fold", 10.0, lambda: fold(pool)),
             ("forget", 10.0, lambda: forget_marked(pool, 20.0)),
-            (
-                "maintain",
-                3600.0,
-                lambda: maintain(pool, clock(), settings.retention_days, settings.audit_days),
-            ),
+            ("maintain", 3600.0, lambda: maintain(pool, clock(), keep)),
         )
         for name, seconds, tick in rounds:
             first = timedelta(seconds=min(seconds, 30.0))

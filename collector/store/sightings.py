@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from collector.store import chunks
 from collector.store.connect import Connection
 from collector.store.rows import Row, columns
 
@@ -39,5 +40,6 @@ async def add(connection: Connection, rows: Sequence[Row]) -> None:
         await connection.execute(_ADD, *columns(values))
 
 
-async def forget_before(connection: Connection, at: datetime) -> None:
-    await connection.execute("DELETE FROM sighting WHERE received_at < $1", at)
+async def forget_before(connection: Connection, at: datetime) -> bool:
+    """Delete some; whether there may be more."""
+    return await chunks.delete_some(connection, "sighting", "received_at < $1", at)
