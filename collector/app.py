@@ -14,7 +14,7 @@ from aiohttp import web
 
 from collector.core import Core, Round, Tick, open_core, opened_pool
 from collector.intake.keyring import REFRESH
-from collector.intake.maintain import fold, forget_marked, maintain, make_partitions
+from collector.intake.maintain import Keep, fold, forget_marked, maintain, make_partitions
 from collector.listeners import SHUTDOWN, bound, listen, public_tls, reserved
 from collector.settings import Address, Settings
 from collector.web.access import Access
@@ -166,9 +166,10 @@ async def working(
 def _rounds(core: Core, access: Access, fleet: Fleet | None) -> tuple[Round, ...]:
     """Of the one process that has them all."""
     pool, settings = core.pool, core.settings
+    keep = Keep(settings.retention_days, settings.rollup_days, settings.audit_days)
 
     def upkeep() -> Awaitable[None]:
-        return maintain(pool, core.clock(), settings.retention_days, settings.audit_days)
+        return maintain(pool, core.clock(), keep)
 
     return (
         ("keys", REFRESH, fleet.forgetting_projects(core.keys) if fleet else core.keys),

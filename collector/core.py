@@ -16,7 +16,7 @@ from collector.errors import StoreError
 from collector.intake import mirror
 from collector.intake.day_secrets import DaySecrets
 from collector.intake.keyring import Keyring
-from collector.intake.maintain import rates
+from collector.intake.maintain import learn_budget, rates
 from collector.intake.queue import Intake
 from collector.intake.replay import Replay
 from collector.intake.spool import Spool
@@ -82,6 +82,7 @@ class Core:
 
     async def hosts(self) -> None:
         await self.intake.learn_hosts()
+        await learn_budget(self.pool, self.intake.known.budget, self.clock())
         self._know_hosts()
 
     def _know_hosts(self) -> None:
@@ -161,6 +162,7 @@ async def open_core(
     metrics = Metrics()
     spool = Spool(settings.spool_dir, settings.spool_bytes) if settings.spool_dir else None
     intake = Intake(flushing, metrics, clock, spool=spool)
+    intake.known.budget.most = settings.row_budget
     keyring = Keyring(pool, settings.hash_key)
     day_secrets = DaySecrets(pool)
     taking = Taking(intake, metrics, day_secrets)

@@ -64,6 +64,8 @@ class Settings:
     spool_bytes: int = 1024**3
     hash_key: str | None = field(default=None, repr=False)
     retention_days: int = 30  # of violations
+    rollup_days: int = 400  # of sums by hour, and of signatures
+    row_budget: int = 10_000  # violations of one signature and hour that are stored whole
     audit_days: int = 400
     log_format: str = "auto"  # json, console, or auto: json unless stderr is a terminal
     log_level: str = "info"
@@ -114,6 +116,13 @@ def _bytes(text: str) -> int:
     return size
 
 
+def _rows(text: str) -> int:
+    rows = int(text)
+    if not 1 <= rows <= 1_000_000_000:
+        raise ValueError("1 to 1000000000")
+    return rows
+
+
 def _url(text: str) -> str:
     if not re.fullmatch(r"https?://[^\s/]+(/[^\s]*)?", text):
         raise ValueError("not an http(s) URL")
@@ -134,6 +143,8 @@ _READ: dict[str, tuple[Callable[[str], object], str]] = {
     "spool_bytes": (_bytes, "a number of bytes such as 1073741824, 512M or 4G"),
     "hash_key": (str, "a text of 16 characters or more"),
     "retention_days": (_days, "a number of days from 1 to 3650"),
+    "rollup_days": (_days, "a number of days from 1 to 3650"),
+    "row_budget": (_rows, "a number of rows from 1 to 1000000000"),
     "audit_days": (_days, "a number of days from 1 to 3650"),
     "log_format": (_one_of("auto", "json", "console"), "auto, json or console"),
     "log_level": (_one_of("debug", "info", "warning", "error"), "debug, info, warning or error"),

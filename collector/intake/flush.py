@@ -14,6 +14,7 @@ from uuid import UUID
 
 from collector.errors import Reason
 from collector.intake.admission import admit
+from collector.intake.budget import spending
 from collector.intake.caps import AN_HOUR, within_caps
 from collector.intake.known import Known, Place
 from collector.intake.prepare import sample_of
@@ -25,6 +26,7 @@ from collector.store import (
     failures,
     ledger,
     projects,
+    rollups,
     signatures,
     violations,
 )
@@ -57,6 +59,9 @@ async def flush(
 ) -> Flushed:
     """Store entries and the ledger's.
 
+    A violation that is over the row budget, or thin, is only counted: it leaves its delivery, a
+    sighting and its part of every sum.
+
     A batch that was committed before, without our hearing of it, answers as it would have then.
     ``known`` is brought up to date only after the commit.
     Raises what asyncpg raises; then nothing was stored.
@@ -71,7 +76,7 @@ async def flush(
     learnt: list[Hashable] = []
     admitted: set[Place] = set()
     samples: list[Sample] = []
-    async with connection.transaction():
+    async with spending(known.budget) as has_room, connection.transaction():
         is_new = await deliveries.begin_batch(connection, batch, now)
         # Projects stay until this commits; what came for one that was deleted is nobody's.
         there = await projects.hold(connection, sorted({row.project for row in rows}))
@@ -79,13 +84,28 @@ async def flush(
         if is_new:
             taken = {key: rows[index] for key, index in firsts.items() if key not in gone}
             reports = [row for row in taken.values() if isinstance(row, Row)]
-            content_learnt = await _add_content(connection, reports, known, now)
+            # What will not be stored as a row needs no content; and then it stays so.
+            room = known.budget.has_room
+            detailed = {
+                row.delivery.key: row
+                for row in reports
+                if not row.thin and room(row.signature, row.received_at)
+            }
+            content_learnt = await _add_content(
+                connection, list(detailed.values()), reports, known, now
+            )
             new = [(row.delivery, row.received_at) for row in taken.values()]
             recorded = await deliveries.record(connection, new, batch) if new else set()
             fresh = [row for key, row in taken.items() if key in recorded]
             new_rows = [row for row in fresh if isinstance(row, Row)]
-            await failures.add(connection, new_rows, [True] * len(new_rows))
-            await signatures.append(connection, _deltas(new_rows))
+            whole = [
+                row.delivery.key in detailed and has_room(row.signature, row.received_at)
+                for row in new_rows
+            ]
+            await failures.add(connection, new_rows, whole)
+            sums = rollups.grouped(new_rows, whole)
+            await rollups.append(connection, sums)
+            await signatures.append(connection, _deltas(sums))
             samples = await _add_samples(connection, _samples(fresh), known, now)
             admitted, hosts_learnt = await admit(connection, fresh, known, now)
             learnt = [*content_learnt, *hosts_learnt]
@@ -161,9 +181,10 @@ def _tally(
 
 
 async def _add_content(
-    connection: Connection, rows: Sequence[Row], known: Known, now: datetime
+    connection: Connection, rows: Sequence[Row], reports: Sequence[Row], known: Known, now: datetime
 ) -> list[bytes]:
-    """Certificates, chains, pin sets, signatures that are new today. Returns their ids."""
+    """Certificates, chains, pin sets of rows, and signatures of all reports, that are new today. Returns
+    their ids."""
     today = now.date()
     new_chains = {k: v for k, v in chains(rows).items() if not known.is_fresh(k, today)}
     certificates: dict[bytes, Certificate] = {}
@@ -177,7 +198,7 @@ async def _add_content(
         if not known.is_fresh(row.pin_set, today)
     }
     new_signatures = {
-        row.signature: row for row in reversed(rows) if not known.is_fresh(row.signature, today)
+        row.signature: row for row in reversed(reports) if not known.is_fresh(row.signature, today)
     }
     await content.add_certificates(connection, certificates, now, today)
     await content.add_chains(connection, new_chains, now, today)
@@ -186,9 +207,9 @@ async def _add_content(
     return [*certificates, *new_chains, *pin_sets, *new_signatures]
 
 
-def _deltas(rows: Sequence[Row]) -> dict[bytes, tuple[datetime, int]]:
-    deltas: dict[bytes, tuple[datetime, int]] = {}
-    for row in rows:
-        last, count = deltas.get(row.signature, (row.received_at, 0))
-        deltas[row.signature] = (max(last, row.received_at), count + 1)
+def _deltas(sums: Mapping[rollups.Key, rollups.Sums]) -> dict[bytes, tuple[datetime, int, int]]:
+    deltas: dict[bytes, tuple[datetime, int, int]] = {}
+    for (signature, *_), s in sums.items():
+        last, count, whole = deltas.get(signature, (s.last, 0, 0))
+        deltas[signature] = (max(last, s.last), count + s.violations, whole + s.whole)
     return deltas

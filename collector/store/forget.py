@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from collector.model import PLATFORMS, ProjectId
+from collector.store import rollups
 from collector.store.connect import Connection
 
 _PLATFORMS = """
@@ -67,6 +68,11 @@ async def marked(connection: Connection) -> list[ProjectId]:
     return [ProjectId(row["id"]) for row in await connection.fetch(_MARKED)]
 
 
+async def wait_for_flushes(connection: Connection, project: ProjectId) -> None:
+    """Until those that hold a marked project have committed; nothing comes after them."""
+    await connection.execute("SELECT FROM project WHERE id = $1 FOR UPDATE", project)
+
+
 _SOME = 20_000  # rows of one transaction
 _CHUNK = """
     WITH gone AS (
@@ -99,6 +105,8 @@ _CHUNKS = (
             ("quarantine", "id"),
             ("ledger_delta", "id"),
             ("proposal", "ctid"),
+            ("connection_hour", "ctid"),
+            ("ledger", "ctid"),
         )
     ),
     """
@@ -111,24 +119,26 @@ _CHUNKS = (
 )
 
 
+# Deltas first: a fold would bring back what they hold.
+_SUMS = tuple(
+    _CHUNK.format(table=table, key="ctid")
+    for table in ("rollup_delta", "rollup_minute", "rollup_hour")
+)
+
+
 async def some_of_project(connection: Connection, project: ProjectId) -> int:
     """Delete some rows of a marked project, each kind in a statement of its own; how many."""
     gone = 0
     for statement in _CHUNKS:
         gone += int(await connection.fetchval(statement, project, _SOME))
+    for statement in _SUMS:
+        async with connection.transaction():
+            await rollups.lock(connection)
+            gone += int(await connection.fetchval(statement, project, _SOME))
     return gone
 
 
-_LAST = (
-    "DELETE FROM connection_hour WHERE project = $1",
-    "DELETE FROM ledger WHERE project = $1",
-    "DELETE FROM project WHERE id = $1",
-)
-
-
 async def rest_of_project(connection: Connection, project: ProjectId) -> None:
-    """Its sums and its row, secret included: waits for flushes that hold it. Certificates and chains
-    are shared, and go when unused."""
-    async with connection.transaction():
-        for statement in _LAST:
-            await connection.execute(statement, project)
+    """Its row, secret included, and what hangs on it. Certificates and chains are shared, and go when
+    unused."""
+    await connection.execute("DELETE FROM project WHERE id = $1", project)

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from collector.model import ProjectId
 from collector.store.connect import Connection
+from collector.store.deltas import fold_some
 from collector.store.rows import columns
 
 
@@ -36,22 +37,22 @@ async def append(connection: Connection, counts: Mapping[Account, int], now: dat
 
 _FOLD = """
 WITH taken AS (
-    DELETE FROM ledger_delta WHERE id IN (SELECT id FROM ledger_delta LIMIT 20000)
-    RETURNING hour, project, dialect, result, reason, items
+    {taking}
+    RETURNING id, hour, project, dialect, result, reason, items
+), folded AS (
+    INSERT INTO ledger AS known (hour, project, dialect, result, reason, items)
+    SELECT hour, project, dialect, result, reason, sum(items) FROM taken
+    GROUP BY hour, project, dialect, result, reason ORDER BY hour, project, dialect, result, reason
+    ON CONFLICT (hour, project, dialect, result, reason)
+        DO UPDATE SET items = known.items + excluded.items
 )
-INSERT INTO ledger AS known (hour, project, dialect, result, reason, items)
-SELECT hour, project, dialect, result, reason, sum(items) FROM taken
-GROUP BY hour, project, dialect, result, reason ORDER BY hour, project, dialect, result, reason
-ON CONFLICT (hour, project, dialect, result, reason) DO UPDATE SET items = known.items + excluded.items
+SELECT count(*), max(id) FROM taken
 """
 
 
-async def fold(connection: Connection) -> None:
-    async with connection.transaction():
-        if await connection.fetchval(
-            "SELECT pg_try_advisory_xact_lock(hashtext('pinfall.ledger'))"
-        ):
-            await connection.execute(_FOLD)
+async def fold(connection: Connection, after: int = 0) -> int | None:
+    """Add some of what was appended; see ``deltas.fold_some``."""
+    return await fold_some(connection, "pinfall.ledger", "ledger_delta", _FOLD, after)
 
 
 _TOTALS = """

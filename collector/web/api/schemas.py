@@ -111,9 +111,10 @@ SCHEMAS: Schema = {
         details={"type": "object"},
     ),
     "Signature": _of(
-        "Violations of one fault: the same host, kind and issuers.",
+        "Violations of one fault: the same host, kind and issuers. `whole`: how many of them are stored; the"
+        " others are counted.",
         id=_HEX, project=_TEXT, host=_TEXT, kind={"enum": [*Kind]}, issuer_path=listed(_HEX),
-        first_seen=_TIME, last_seen=_TIME, violations=_COUNT,
+        first_seen=_TIME, last_seen=_TIME, violations=_COUNT, whole=_COUNT,
     ),
     "Certificate": _of(
         "A certificate in a report: it proves nothing about who served it.", **_CERTIFICATE
