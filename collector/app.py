@@ -98,7 +98,8 @@ async def collecting(
         reading = await opened_pool(stack, settings, size=3, seconds=10)
         access = Access(core.pool, settings.operator_token, clock)
         partitions = partial(make_partitions, core.pool, clock())
-        await core.begin(stack, (core.keys, access.refresh, core.hosts, core.rates, partitions))
+        first = (core.keys, access.refresh, core.hosts, core.recollect, core.rates, partitions)
+        await core.begin(stack, first)
         fleet, tls = None, None
         if workers > 1:
             public = stack.enter_context(reserved(settings.public_address))
@@ -150,8 +151,9 @@ async def working(
             return Snapshot(question, families, warning, core.intake.is_down)
 
         await stack.enter_async_context(lifeline.held(look))
-        await core.begin(stack, (core.keys, core.hosts))
+        await core.begin(stack, (core.keys, core.hosts, core.recollect))
         rounds: list[Round] = [("keys", REFRESH, core.keys), ("hosts", _HOSTS, core.hosts)]
+        rounds.append(("recollect", 10.0, core.recollect))
         await core.go_round(stack, rounds + _spooling(core))
         tls = await public_tls(stack, settings)
         shared = bound(settings.public_address, shared=True)
@@ -179,6 +181,8 @@ def _rounds(core: Core, access: Access, fleet: Fleet | None) -> tuple[Round, ...
         ("fold", 10.0, lambda: fold(pool)),
         ("forget", 10.0, lambda: forget_marked(pool, 20.0)),
         ("maintain", 3600.0, upkeep),
+        ("settle", 5.0, core.settle),
+        ("recollect", 10.0, core.recollect),
         *_spooling(core),
     )
 

@@ -16,14 +16,18 @@ from collector.errors import StoreError
 from collector.intake import mirror
 from collector.intake.day_secrets import DaySecrets
 from collector.intake.keyring import Keyring
+from collector.intake.limits import Limits
 from collector.intake.maintain import learn_budget, rates
+from collector.intake.newness import Newness
 from collector.intake.queue import Intake
 from collector.intake.replay import Replay
+from collector.intake.settle import MOST, settle
 from collector.intake.spool import Spool
 from collector.intake.taking import Taking
 from collector.metrics import SOURCES, Metrics
 from collector.model import ProjectId
 from collector.settings import Settings
+from collector.store import content, deferred
 from collector.store.connect import STORE_DOWN, no_password, open_pool
 from collector.web.ingest import Ingest
 
@@ -31,6 +35,7 @@ Tick = Callable[[], Awaitable[None]]
 Round = tuple[str, float, Tick]  # name, seconds, what is done
 
 FLUSHERS = 2
+_LATELY = 20_000  # chains, pin sets and signatures each, that a new process knows from the start
 _LAST_REPLAY = 10.0  # seconds that the spool gets at the end
 log = structlog.get_logger()
 
@@ -89,6 +94,20 @@ class Core:
         self.metrics.keep_hosts(labels := self._labels())
         for project, host in labels:
             self.metrics.know_host(project, host)
+
+    async def settle(self) -> None:
+        """A round of looking into what was deferred."""
+        left = await settle(self.pool, self.intake.known, self.clock())
+        self.metrics.deferred.set(left)
+
+    async def recollect(self) -> None:
+        """What was reported of late is nothing new, also not to a process that has just started; and how
+        much may be deferred, by what there is."""
+        async with self.pool.acquire() as connection:
+            if not self.intake.known.remembers:
+                self.intake.known.see(await content.lately(connection, self.clock().date(), _LATELY))
+            left = await deferred.waiting(connection, MOST)
+        self.intake.known.deferred_room = MOST - left
 
     async def rates(self) -> None:
         labels = self._labels()
@@ -165,8 +184,9 @@ async def open_core(
     intake.known.budget.most = settings.row_budget
     keyring = Keyring(pool, settings.hash_key)
     day_secrets = DaySecrets(pool)
-    taking = Taking(intake, metrics, day_secrets)
-    ingest = Ingest(keyring, taking, metrics, clock, settings.trusted_proxies)
+    taking = Taking(intake, metrics, day_secrets, Newness(keyring.owns))
+    limits = Limits(settings.source_rate, settings.source_burst)
+    ingest = Ingest(keyring, taking, metrics, clock, limits, settings.trusted_proxies)
     replay = Replay(spool, intake) if spool else None
     return Core(
         name, settings, clock, pool, metrics, intake, keyring, ingest, day_secrets, taking, replay

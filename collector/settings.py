@@ -62,6 +62,8 @@ class Settings:
     proxy_protocol: bool = False  # expect PROXY protocol v2 on the public listener
     spool_dir: Path | None = None  # where reports go while Postgres is away; none: they are shed
     spool_bytes: int = 1024**3
+    source_rate: float = 50  # items a second that one address may send; ten times as much a network
+    source_burst: float = 2000  # and at once
     hash_key: str | None = field(default=None, repr=False)
     retention_days: int = 30  # of violations
     rollup_days: int = 400  # of sums by hour, and of signatures
@@ -123,6 +125,13 @@ def _rows(text: str) -> int:
     return rows
 
 
+def _number(text: str) -> float:
+    number = float(text)
+    if not 0.1 <= number <= 1_000_000:
+        raise ValueError("0.1 to 1000000")
+    return number
+
+
 def _url(text: str) -> str:
     if not re.fullmatch(r"https?://[^\s/]+(/[^\s]*)?", text):
         raise ValueError("not an http(s) URL")
@@ -141,6 +150,8 @@ _READ: dict[str, tuple[Callable[[str], object], str]] = {
     "proxy_protocol": (_boolean, "true or false"),
     "spool_dir": (Path, "a directory"),
     "spool_bytes": (_bytes, "a number of bytes such as 1073741824, 512M or 4G"),
+    "source_rate": (_number, "a number from 0.1 to 1000000"),
+    "source_burst": (_number, "a number from 0.1 to 1000000"),
     "hash_key": (str, "a text of 16 characters or more"),
     "retention_days": (_days, "a number of days from 1 to 3650"),
     "rollup_days": (_days, "a number of days from 1 to 3650"),

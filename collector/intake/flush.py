@@ -14,14 +14,16 @@ from uuid import UUID
 
 from collector.errors import Reason
 from collector.intake.admission import admit
-from collector.intake.budget import spending
+from collector.intake.budget import Take, spending
 from collector.intake.caps import AN_HOUR, within_caps
+from collector.intake.frames import Frame, frame
 from collector.intake.known import Known, Place
 from collector.intake.prepare import sample_of
 from collector.model import Certificate, Dialect, Kind, ProjectId
 from collector.store import (
     connections,
     content,
+    deferred,
     deliveries,
     failures,
     ledger,
@@ -33,6 +35,8 @@ from collector.store import (
 from collector.store.connect import Connection
 from collector.store.ledger import Account
 from collector.store.rows import Entry, Row, Sample, chains
+
+_NOBODY = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,31 +87,16 @@ async def flush(
         gone = {key for key, index in firsts.items() if rows[index].project not in there}
         if is_new:
             taken = {key: rows[index] for key, index in firsts.items() if key not in gone}
-            reports = [row for row in taken.values() if isinstance(row, Row)]
-            # What will not be stored as a row needs no content; and then it stays so.
-            room = known.budget.has_room
-            detailed = {
-                row.delivery.key: row
-                for row in reports
-                if not row.thin and room(row.signature, row.received_at)
-            }
-            content_learnt = await _add_content(
-                connection, list(detailed.values()), reports, known, now
-            )
             new = [(row.delivery, row.received_at) for row in taken.values()]
             recorded = await deliveries.record(connection, new, batch) if new else set()
             fresh = [row for key, row in taken.items() if key in recorded]
-            new_rows = [row for row in fresh if isinstance(row, Row)]
-            whole = [
-                row.delivery.key in detailed and has_room(row.signature, row.received_at)
-                for row in new_rows
-            ]
-            await failures.add(connection, new_rows, whole)
-            sums = rollups.grouped(new_rows, whole)
-            await rollups.append(connection, sums)
-            await signatures.append(connection, _deltas(sums))
+            later = [row for row in fresh if isinstance(row, Row) and row.deferred]
+            at_once = [row for row in fresh if not (isinstance(row, Row) and row.deferred)]
+            await _defer(connection, later, known)
+            new_rows = [row for row in at_once if isinstance(row, Row)]
+            content_learnt = await store_violations(connection, new_rows, has_room, known, now)
             samples = await _add_samples(connection, _samples(fresh), known, now)
-            admitted, hosts_learnt = await admit(connection, fresh, known, now)
+            admitted, hosts_learnt = await admit(connection, at_once, known, now)
             learnt = [*content_learnt, *hosts_learnt]
             await ledger.append(connection, _tally(rows, firsts, recorded, gone, counts), now)
         else:
@@ -119,6 +108,33 @@ async def flush(
         frozenset(index for index, row in enumerate(rows) if row.delivery.key in gone),
         samples,
     )
+
+
+async def store_violations(
+    connection: Connection, rows: Sequence[Row], take: Take, known: Known, now: datetime
+) -> list[bytes]:
+    """Everything of rows that count but their delivery: content, violations, sightings, sums.
+
+    Returns the shared rows that were touched: known only once the transaction is committed.
+    """
+    # What will not be stored as a row needs no content; and then it stays so.
+    room = known.budget.has_room
+    detailed = [row for row in rows if not row.thin and room(row.signature, row.received_at)]
+    learnt = await _add_content(connection, detailed, rows, known, now)
+    kept = {id(row) for row in detailed}
+    whole = [id(row) in kept and take(row.signature, row.received_at) for row in rows]
+    await failures.add(connection, rows, whole)
+    sums = rollups.grouped(rows, whole)
+    await rollups.append(connection, sums)
+    await signatures.append(connection, _deltas(sums))
+    return learnt
+
+
+async def _defer(connection: Connection, rows: Sequence[Row], known: Known) -> None:
+    """Keep them as bytes, as far as there is room; they are delivered, and so count."""
+    kept = rows[: max(0, known.deferred_room)]
+    known.deferred_room -= len(kept)  # by and by it is counted again
+    await deferred.add(connection, kept, [frame(Frame(_NOBODY, [row], {})) for row in kept])
 
 
 def _samples(fresh: Sequence[Entry]) -> list[Sample]:

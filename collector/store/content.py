@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import asyncpg
 
@@ -89,6 +89,19 @@ async def add_pin_sets(
     if pin_sets:
         content = [json.dumps([str(pin) for pin in pins]) for pins in pin_sets.values()]
         await connection.execute(_PIN_SETS, list(pin_sets), content, now, today)
+
+
+_LATELY = """
+(SELECT id FROM chain WHERE seen_on > $1 ORDER BY seen_on DESC LIMIT $2)
+UNION ALL (SELECT id FROM pin_set WHERE seen_on > $1 ORDER BY seen_on DESC LIMIT $2)
+UNION ALL (SELECT id FROM signature ORDER BY last_seen DESC LIMIT $2)
+"""
+
+
+async def lately(connection: Connection, today: date, most: int) -> list[bytes]:
+    """Ids of chains, pin sets and signatures that were reported within some days, at most so many each."""
+    rows = await connection.fetch(_LATELY, today - timedelta(days=8), most)
+    return [row["id"] for row in rows]
 
 
 async def forget_before(connection: Connection, day: date) -> bool:
