@@ -71,6 +71,7 @@ class Core:
             {int(id_): name for id_, name in self.keyring.projects.items()},
             {day.isoformat(): secret for day, secret in self.day_secrets.known.items()},
             mirror.hosts(self.intake.known.admitted),
+            mirror.own(self.keyring.own),
         )
         if told != self._mirrored.get("newest"):
             mirror.write(spool.directory, told)
@@ -151,7 +152,7 @@ class Core:
         if found is None:
             return False
         names = {ProjectId(id_): name for id_, name in found.projects.items()}
-        self.keyring.learn(found.keys, names)
+        self.keyring.learn(found.keys, names, mirror.own_of(found.own))
         self.day_secrets.learn(mirror.days(found.day_secrets))
         self.intake.known.admitted |= {(ProjectId(p), host) for p, host in found.hosts}
         self.intake.is_down = True
