@@ -23,13 +23,14 @@ BARE, INSERTS, PIPELINE, DURABLE, TWO = (
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """database: the URL of what it has to keep every report in, if it has to."""
+    """database: of a collector, its URL. keeps: what it accepts has to be there afterwards."""
 
     name: str
     port: int
     path: str
     process: subprocess.Popen[str]
     database: str | None = None
+    keeps: bool = False
 
 
 @contextlib.contextmanager
@@ -39,12 +40,14 @@ def running(
     port: int,
     path: str = "/",
     database: str | None = None,
+    *,
+    keeps: bool = False,
     env: Mapping[str, str] | None = None,
 ) -> Iterator[Contestant]:
     process = start(*arguments, env=env)
     try:
         wait_for(port, process, name)
-        yield Contestant(name, port, path, process, database)
+        yield Contestant(name, port, path, process, database, keeps)
     finally:
         stop(process)
 
@@ -64,7 +67,7 @@ def takes_workers() -> bool:
 def collector(
     postgres: Postgres, name: str, database: str, arguments: list[str], *, keeps: bool
 ) -> contextlib.AbstractContextManager[Contestant]:
-    """A collector on a database of its own. keeps: what it accepts has to be there afterwards."""
+    """A collector on a database of its own."""
     url, key = postgres.collector_database(database, HOSTS)
     port = free_port()
     data = postgres.directory / database
@@ -74,8 +77,9 @@ def collector(
         arguments,
         port,
         f"/r/{key}",
-        url if keeps else None,
-        collector_settings(url, port, free_port(), data),
+        url,
+        keeps=keeps,
+        env=collector_settings(url, port, free_port(), data),
     )
 
 

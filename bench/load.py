@@ -51,11 +51,11 @@ class Numbers:
         self, templates: Sequence[Template], fresh: Sequence[Template]
     ) -> tuple[Callable[[], bytearray], Callable[[], int]]:
         """(makes the next request, says how many were duplicates). The bytes are good until the
-        next call for the same template. Round off to whole numbers of FRESH, for one start."""
+        next call for the same template."""
         mix, plan = self._mix, self._mix.plan
         who, when, addresses = mix.who, mix.when, mix.addresses
         period, new = len(plan), len(fresh)
-        self._next += -self._next % FRESH
+        self._next += -self._next % FRESH  # so that the new chains are counted from 0
         start = number = self._next
         count = again = 0
 

@@ -12,11 +12,13 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from collector.embedded import child
 from collector.errors import PinfallError
+from collector.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 _READY = 60.0  # seconds
@@ -73,8 +75,12 @@ def wait_for(port: int, process: subprocess.Popen[str], name: str) -> None:
 
 
 def collector_settings(url: str, public: int, operator: int, data: Path) -> dict[str, str]:
-    """As an operator behind a proxy on this machine sets them; files go under ``data``."""
+    """As an operator behind a proxy on this machine sets them, with all that keeps reports safe;
+    files go under ``data``."""
+    has_spool = any(field.name == "spool_dir" for field in fields(Settings))
+    spool = {"PINFALL_SPOOL_DIR": str(data / "spool")} if has_spool else {}
     return {
+        **spool,
         "PINFALL_DATABASE_URL": url,
         "PINFALL_PUBLIC_ADDRESS": f"127.0.0.1:{public}",
         "PINFALL_OPERATOR_ADDRESS": f"127.0.0.1:{operator}",

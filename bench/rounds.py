@@ -66,6 +66,10 @@ class Measured:
     def is_noisy(self) -> bool:
         return self.foreign > QUIET
 
+    @property
+    def is_wrong(self) -> bool:
+        return bool(self.lost or self.doubled)
+
     def line(self) -> str:
         shares = "+".join(f"{share:.2f}" for share in self.server if share > 0.005) or "0.00"
         told = (
@@ -78,7 +82,9 @@ class Measured:
         others = {s: n for s, n in self.seen.get("statuses", {}).items() if s[:1] != "2"}
         if others:
             told += "  answered also: " + ", ".join(f"{n} x {s}" for s, n in others.items())
-        if self.lost or self.doubled:
+        if unanswered := self.seen.get("unanswered"):
+            told += f"  without an answer: {unanswered}"
+        if self.is_wrong:
             told += f"  LOST {self.lost}, COUNTED TWICE {self.doubled}"
         return told
 
@@ -94,7 +100,8 @@ def measure(
     rate: float | None = None,
 ) -> Measured:
     """Raises PinfallError where the generator ends."""
-    before = kept(contestant.database) if contestant.database else None
+    database = contestant.database if contestant.keeps else None
+    before = kept(database) if database else None
     generator.prepare(
         contestant.port,
         contestant.path,
@@ -110,8 +117,8 @@ def measure(
     last = _snapshot(*pids)
     seen = generator.result()
     lost = doubled = None
-    if before is not None and contestant.database:
-        lost, doubled = _settled(seen, before, contestant.database)
+    if before is not None and database:
+        lost, doubled = settled(seen, before, database)
     took = last.at - first.at
     shares = sorted(
         ((cpu - first.server.get(pid, 0.0)) / took for pid, cpu in last.server.items()),
@@ -138,7 +145,8 @@ def measure(
     )
 
 
-def _settled(seen: Mapping[str, Any], before: Kept, url: str) -> tuple[int, int]:
+def settled(seen: Mapping[str, Any], before: Kept, url: str) -> tuple[int, int]:
+    """(lost, counted twice), once what was spooled had its time to reach the database."""
     deadline = time.monotonic() + _SETTLE
     while True:
         found = compare(seen, before, kept(url))

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from bench import report, targets
+from bench.asking import Asked
 from bench.database import Kept
-from bench.memory import drift
-from bench.queries import Asked, growth
+from bench.memory import drift, merged
+from bench.queries import growth
 from bench.rounds import compare
 from bench.stats import paired_ratio, percentile
 from bench.targets import Verdict, table
@@ -97,6 +98,13 @@ def test_what_was_lost_and_what_was_counted_twice(
     seen: dict[str, Any], after: Kept, found: tuple[int, int]
 ) -> None:
     assert compare(seen, BEFORE, after) == found
+
+
+def test_rounds_add_up() -> None:
+    found = merged([_seen(), _seen(unanswered=2, statuses={"200": 1, "503": 4})])
+    assert (found["sent"], found["again"], found["unanswered"]) == (220, 20, 2)
+    assert found["statuses"] == {"200": 111, "503": 4}
+    assert found["told"]["kept"] == 200
 
 
 def test_drift_leaves_the_start_out() -> None:

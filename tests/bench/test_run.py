@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.commands.process import ROOT, environment
+from tests.commands.test_launcher import _ready, _run, checkout
+
+__all__ = ["checkout"]
 
 
 def _bench(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -23,6 +26,14 @@ def test_help_shows_examples(arguments: list[str]) -> None:
     told = _bench(*arguments, "--help")
     assert (told.returncode, told.stderr) == (0, "")
     assert "./pinfall bench" in told.stdout
+
+
+def test_the_launcher_knows_it(checkout: Path) -> None:
+    _ready(checkout)
+    (checkout / "bench").symlink_to(ROOT / "bench")
+    told = _run(checkout / "pinfall", "bench", "memory", "--help")
+    assert (told.returncode, told.stderr) == (0, "")
+    assert told.stdout.startswith("usage: pinfall bench memory")
 
 
 def test_one_short_round_of_ingest(tmp_path: Path) -> None:
