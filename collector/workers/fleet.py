@@ -226,7 +226,7 @@ class Fleet:
                 process.terminate()
             reader, writer = await asyncio.open_connection(sock=ours.dup())
         worker.writer = writer
-        failed = await self._hear_out(worker, reader)
+        failed = await self._hear_out(worker, reader, process.pid)
         worker.writer = None
         writer.close()  # a worker that lives and cannot be understood stops, too
         try:
@@ -243,7 +243,9 @@ class Fleet:
             return {"signal": signal.Signals(-code).name}
         return {"exit_code": code}
 
-    async def _hear_out(self, worker: _Worker, reader: asyncio.StreamReader) -> Failed | None:
+    async def _hear_out(
+        self, worker: _Worker, reader: asyncio.StreamReader, pid: int
+    ) -> Failed | None:
         """Keep the newest snapshot until there are no more."""
         loop = asyncio.get_running_loop()
         failed = None
@@ -252,7 +254,7 @@ class Fleet:
                 failed = told
                 continue
             if worker.newest is None:
-                log.info("worker.started", worker=worker.number)
+                log.info("worker.started", worker=worker.number, pid=pid)
             worker.newest = told
             worker.heard_at = loop.time()
             worker.answered(told.answers)
