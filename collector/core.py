@@ -106,7 +106,9 @@ class Core:
         much may be deferred, by what there is."""
         async with self.pool.acquire() as connection:
             if not self.intake.known.remembers:
-                self.intake.known.see(await content.lately(connection, self.clock().date(), _LATELY))
+                self.intake.known.see(
+                    await content.lately(connection, self.clock().date(), _LATELY)
+                )
             left = await deferred.waiting(connection, MOST)
         self.intake.known.deferred_room = MOST - left
 

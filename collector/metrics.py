@@ -16,7 +16,18 @@ from collector.errors import Reason
 from collector.model import PLATFORMS, Dialect, Kind, Skip
 
 RESULTS = ("accepted", "duplicate", "ignored", "rejected", "shed")
-TASKS = ("keys", "access", "hosts", "rates", "fold", "forget", "maintain", "spool", "settle", "recollect")
+TASKS = (
+    "keys",
+    "access",
+    "hosts",
+    "rates",
+    "fold",
+    "forget",
+    "maintain",
+    "spool",
+    "settle",
+    "recollect",
+)
 REFUSALS = ("not_http", "crowded", "overloaded", "too_slow")
 SOURCES = ("trusted", "public")  # whose word a number of connections is
 OTHER = "other"  # the host of what is not admitted

@@ -23,7 +23,6 @@ from tests.intake.running import project
 from tests.make import NOON, body, ios_pem, issue, row, trustkit_ios
 
 
-
 def new_chain(number: int, address: str = "198.51.100.7", **more: object) -> Row:
     """A report of a chain that nobody else has, as it is before anybody looked into it."""
     leaf = issue(f"host-{number}.example.com")
