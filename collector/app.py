@@ -32,9 +32,10 @@ from collector.web.pages import Pages
 from collector.web.setup import Setup
 from collector.web.signin import SignIn
 from collector.workers import merge
-from collector.workers.fleet import Fleet, command
+from collector.workers.fleet import Fleet
 from collector.workers.lifeline import Lifeline
 from collector.workers.link import Snapshot
+from collector.workers.worker import command
 
 log = structlog.get_logger()
 

@@ -81,6 +81,13 @@ class Serve:
         lines = [line for line in body.decode().splitlines() if not line.startswith("#")]
         return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
+    def counted(self, received: int) -> dict[str, float]:
+        """The metrics, once they hold so many items: on a slow machine a scrape may be a look
+        behind."""
+        name = "pinfall_reports_received_total"
+        until(lambda: self.metrics()[name] >= received, f"{received} received")
+        return self.metrics()
+
     def results(self) -> dict[str, float]:
         """Items by result, of all projects and dialects."""
         sums: dict[str, float] = {}

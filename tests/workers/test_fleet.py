@@ -13,7 +13,8 @@ from collector.errors import PinfallError
 from collector.metrics import OTHER, Metrics
 from collector.workers import fleet as module
 from collector.workers import merge
-from collector.workers.fleet import Fleet, pause
+from collector.workers.fleet import Fleet
+from collector.workers.worker import pause
 
 _TALK = """
 import os, socket, sys, time
