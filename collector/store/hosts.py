@@ -196,30 +196,21 @@ WITH fresh AS (
     ) AS minutes
     LEFT JOIN fresh ON fresh.project = h.project AND fresh.host = h.name
     ORDER BY violations DESC, p.name, h.name LIMIT $1
-), recent AS MATERIALIZED (
-    SELECT l.project, l.name, s.install, s.network FROM listed l CROSS JOIN LATERAL (
-        SELECT install, network FROM sighting s
-        WHERE s.project = l.project AND s.host = l.name AND s.received_at > $4
-        ORDER BY received_at DESC LIMIT $5
-    ) AS s
-), looked AS (
-    SELECT project, name, count(*) AS sightings FROM recent GROUP BY project, name
-), people AS (
-    SELECT project, name, count(*) AS installs
-    FROM (SELECT DISTINCT project, name, install FROM recent) AS each_once GROUP BY project, name
-), places AS (
-    SELECT project, name, count(*) AS networks
-    FROM (SELECT DISTINCT project, name, network FROM recent) AS each_once GROUP BY project, name
 )
 SELECT l.project_name AS project, l.name AS host, l.admitted_at, l.registered, l.violations,
-    coalesce(people.installs, 0) AS installs, coalesce(places.networks, 0) AS networks,
-    coalesce(looked.sightings, 0) >= $5 AS partial,
+    newest.installs, newest.networks, newest.sightings >= $5 AS partial,
     coalesce(
         (SELECT max(s.received_at) FROM sighting s WHERE s.project = l.project AND s.host = l.name),
         (SELECT max(r.hour) FROM rollup_hour r WHERE r.project = l.project AND r.host = l.name)
     ) AS last_seen
-FROM listed l LEFT JOIN looked USING (project, name) LEFT JOIN people USING (project, name)
-LEFT JOIN places USING (project, name)
+FROM listed l CROSS JOIN LATERAL (
+    SELECT count(*) AS sightings, count(DISTINCT install) AS installs, count(DISTINCT network) AS networks
+    FROM (
+        SELECT install, network FROM sighting s
+        WHERE s.project = l.project AND s.host = l.name AND s.received_at > $4
+        ORDER BY received_at DESC LIMIT $5
+    ) AS read
+) AS newest
 ORDER BY l.violations DESC, l.project_name, l.name
 """
 
