@@ -173,7 +173,7 @@ async def named(
 
 
 SIGHTINGS = 5_000  # of one host that installs and networks are counted in
-_ROLLUPS = 200_000  # sums that are added up for hosts that are not admitted
+_ROLLUPS = 50_000  # sums that are added up for hosts that are not admitted
 
 # Sums of whole hours, of the minutes before the first, and what is not folded yet. Everything of one
 # host is found by an index, and is bounded.

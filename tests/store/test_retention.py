@@ -7,7 +7,7 @@ from datetime import timedelta
 import asyncpg
 
 from collector.intake.maintain import Keep, fold, maintain
-from collector.store import chunks, violations
+from collector.store import chunks, ledger, violations
 from tests.conftest import Clock
 from tests.intake.running import flushing, project
 from tests.make import NOON, neutral, row, trustkit_ios
@@ -127,3 +127,20 @@ async def test_certificates_and_signatures_stay_while_something_refers_to_them(
     assert await left() == [0, 2, 0, 0, 0]
     await maintain(pool, NOON + timedelta(days=400), Keep(30, 400, 400))
     assert await left() == [0, 0, 0, 0, 0]
+
+
+async def test_the_ledger_is_by_day_after_two_months_and_loses_nothing(pool: asyncpg.Pool) -> None:
+    await pool.execute(
+        "INSERT INTO ledger SELECT $1::timestamptz - n * interval '1 hour', NULL, 'x', 'received', '', n"
+        " FROM generate_series(1, 2400) n",
+        NOON,
+    )
+    async with pool.acquire() as connection:
+        before = await ledger.totals(connection)
+        for _ in range(2):
+            await maintain(pool, NOON, KEEP)
+            assert await ledger.totals(connection) == before
+            by_day = await connection.fetchval("SELECT count(*) FROM ledger WHERE hour < $1",
+                                               NOON - timedelta(days=62))  # fmt: skip
+            assert by_day == 39  # 38 days and a half, and a half of the day that the limit lies in
+    assert await pool.fetchval("SELECT count(*) FROM ledger") == 39 + 62 * 24
