@@ -6,6 +6,7 @@ one, so that flushes wait for each other and never both ways round.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from uuid import UUID
 
 from collector.errors import Reason
 from collector.intake.admission import admit
-from collector.intake.budget import spending
+from collector.intake.budget import Take, spending
 from collector.intake.caps import AN_HOUR, within_caps
 from collector.intake.known import Known, Place
 from collector.intake.prepare import sample_of
@@ -77,7 +78,7 @@ async def flush(
     learnt: list[Hashable] = []
     admitted: set[Place] = set()
     samples: list[Sample] = []
-    async with spending(known.budget) as has_room, connection.transaction():
+    async with spending(known.budget) as take, connection.transaction():
         is_new = await deliveries.begin_batch(connection, batch, now)
         # Projects stay until this commits; what came for one that was deleted is nobody's.
         there = await projects.hold(connection, sorted({row.project for row in rows}))
@@ -99,16 +100,12 @@ async def flush(
             recorded = await deliveries.record(connection, new, batch) if new else set()
             fresh = [row for key, row in taken.items() if key in recorded]
             failures = [row for row in fresh if isinstance(row, Row)]
-            whole = [
-                row.delivery.key in detailed and has_room(row.signature, row.received_at)
-                for row in failures
-            ]
-            rows_whole = [row for row, is_whole in zip(failures, whole, strict=True) if is_whole]
-            await violations.add(connection, rows_whole)
+            whole = _whole(failures, detailed, take)
+            await violations.add(connection, list(itertools.compress(failures, whole)))
             await sightings.add(connection, failures)
             sums = rollups.grouped(failures, whole)
             await rollups.append(connection, sums)
-            await signatures.append(connection, _deltas(sums))
+            await signatures.append(connection, _deltas(failures, whole))
             samples = await _add_samples(connection, _samples(fresh), known, now)
             admitted, hosts_learnt = await admit(connection, fresh, known, now)
             learnt = [*content_learnt, *hosts_learnt]
@@ -203,9 +200,23 @@ async def _add_content(
     return [*certificates, *new_chains, *pin_sets, *new_signatures]
 
 
-def _deltas(sums: Mapping[rollups.Key, rollups.Sums]) -> dict[bytes, tuple[datetime, int, int]]:
-    deltas: dict[bytes, tuple[datetime, int, int]] = {}
-    for (signature, *_), s in sums.items():
-        last, count, whole = deltas.get(signature, (s.last, 0, 0))
-        deltas[signature] = (max(last, s.last), count + s.violations, whole + s.whole)
-    return deltas
+def _whole(rows: Sequence[Row], detailed: Mapping[bytes, Row], take: Take) -> list[bool]:
+    """Which of the rows are stored whole. detailed: those whose content is there."""
+    asking = [row for row in rows if row.delivery.key in detailed]
+    has_room = take([row.signature for row in asking], [row.received_at for row in asking])
+    if len(asking) == len(rows):
+        return has_room
+    answers = iter(has_room)
+    return [row.delivery.key in detailed and next(answers) for row in rows]
+
+
+def _deltas(rows: Sequence[Row], whole: Sequence[bool]) -> dict[bytes, tuple[datetime, int, int]]:
+    """When a signature was last seen, how often, and how many of those are stored whole."""
+    found = Counter(row.signature for row in rows)
+    found_whole = Counter(row.signature for row in itertools.compress(rows, whole))
+    last: dict[bytes, datetime] = {}
+    for row in rows:
+        at = last.get(row.signature)
+        if at is None or at < row.received_at:
+            last[row.signature] = row.received_at
+    return {id_: (last[id_], count, found_whole[id_]) for id_, count in found.items()}

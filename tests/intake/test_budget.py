@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from collector.intake.budget import _REMEMBERED, Budget, spending
+from collector.intake.budget import _REMEMBERED, Budget, hour_of, spending
 from collector.intake.durable import Outcome
 from collector.intake.flush import flush
 from collector.intake.known import Known
@@ -21,56 +21,55 @@ from tests.make import INSTALL, NOON, neutral, row, trustkit_ios
 
 A, D = Outcome.ACCEPTED, Outcome.DUPLICATE
 S, T = b"s" * 16, b"t" * 16
+SLOT = S, hour_of(NOON)
 
 
 def test_so_many_of_a_signature_and_hour() -> None:
     budget = Budget(most=3)
-    assert [bool(budget.take(S, NOON)) for _ in range(5)] == [True] * 3 + [False] * 2
+    assert budget.take([SLOT] * 5) == [True] * 3 + [False] * 2
     assert not budget.has_room(S, NOON + timedelta(minutes=59))
     assert budget.has_room(S, NOON + timedelta(hours=1))
-    assert budget.take(S, NOON - timedelta(seconds=1))
+    earlier = (S, hour_of(NOON - timedelta(seconds=1)))
     assert budget.has_room(T, NOON)
-    assert budget.take(T, NOON)
+    assert budget.take([earlier, SLOT, (T, SLOT[1])]) == [True, False, True]
 
 
 async def test_what_was_not_stored_is_given_back() -> None:
     budget = Budget(most=3)
     with pytest.raises(ConnectionError):
         async with spending(budget) as take:
-            assert [take(S, NOON) for _ in range(4)] == [True] * 3 + [False]
+            assert take([S] * 4, [NOON] * 4) == [True] * 3 + [False]
             raise ConnectionError
     assert budget.has_room(S, NOON)
     async with spending(budget) as take:
-        assert take(S, NOON)
-    assert [bool(budget.take(S, NOON)) for _ in range(3)] == [True, True, False]
+        assert take([S], [NOON]) == [True]
+    assert budget.take([SLOT] * 3) == [True, True, False]
 
 
 @given(st.lists(st.tuples(st.sampled_from([S, T]), st.integers(0, 2), st.booleans())))
 def test_no_more_than_the_budget_whatever_is_learnt(
     turns: list[tuple[bytes, int, bool]],
 ) -> None:
-    """Two processes take in any order, and look at any time: together at most one budget, and what the
-    other took since the last look."""
+    """Two processes take in any order, and look at any time: since a look each takes at most what was
+    left by it."""
     budgets = Budget(most=5), Budget(most=5)
     stored = {S: 0, T: 0}
-    since = {S: 0, T: 0}
+    looked = {S: 0, T: 0}
     for signature, which, looks in turns:
         if looks:
             for budget in budgets:
                 budget.learn({(s, NOON): n for s, n in stored.items()}, NOON)
-            since = {S: 0, T: 0}
-        elif budgets[which % 2].take(signature, NOON):
+            looked = dict(stored)
+        elif budgets[which % 2].take([(signature, SLOT[1])]) == [True]:
             stored[signature] += 1
-            since[signature] += 1
-        assert all(n <= 5 + since[s] for s, n in stored.items())
+        assert all(n - looked[s] <= 2 * max(0, 5 - looked[s]) for s, n in stored.items())
 
 
 def test_memory_is_bounded_and_keeps_what_is_used_most() -> None:
     budget = Budget(most=2)
-    for _ in range(2):
-        budget.take(S, NOON)
+    budget.take([SLOT] * 2)
     for n in range(2 * _REMEMBERED):
-        budget.take(n.to_bytes(16, "big"), NOON)
+        budget.take([(n.to_bytes(16, "big"), SLOT[1])])
     assert len(budget._used) <= _REMEMBERED
     assert not budget.has_room(S, NOON)
     budget.learn({}, NOON + timedelta(days=2))
@@ -80,8 +79,9 @@ def test_memory_is_bounded_and_keeps_what_is_used_most() -> None:
 
 def test_only_hours_that_something_was_taken_of_are_asked_for() -> None:
     budget = Budget()
-    budget.take(S, NOON + timedelta(minutes=5))
-    budget.take(S, NOON - timedelta(hours=7))
+    budget.take(
+        [(S, hour_of(at)) for at in (NOON + timedelta(minutes=5), NOON - timedelta(hours=7))]
+    )
     assert budget.hours() == [NOON - timedelta(hours=7), NOON]
     assert budget.hours() == []
 
