@@ -172,7 +172,8 @@ async def named(
     return await connection.fetch(_NAMED, limit, project)
 
 
-SIGHTINGS = 5_000  # of one host that installs and networks are counted in
+SIGHTINGS = 5_000  # of one host that installs and networks are counted in,
+_ALL_SIGHTINGS = 100_000  # and of all on one page
 _ROLLUPS = 50_000  # sums that are added up for hosts that are not admitted
 
 # Sums of whole hours, of the minutes before the first, and what is not folded yet. Everything of one
@@ -225,10 +226,13 @@ def _edges(since: datetime) -> tuple[datetime, datetime]:
 async def listed(connection: Connection, since: datetime, limit: int) -> Sequence[asyncpg.Record]:
     """Admitted hosts, those with most violations since then, to the minute, first.
 
-    partial: installs and networks are of the newest SIGHTINGS sightings only: there are at least as
-    many. last_seen: to the hour where it is longer ago than sightings are kept.
+    partial: installs and networks are of the newest SIGHTINGS sightings only, or fewer where there are
+    many hosts: there are at least as many. last_seen: to the hour where it is longer ago than sightings
+    are kept.
     """
-    return await connection.fetch(_LIST, limit, *_edges(since), since, SIGHTINGS)
+    number = await connection.fetchval("SELECT count(*) FROM host")
+    most = min(SIGHTINGS, _ALL_SIGHTINGS // max(1, min(limit, number)))
+    return await connection.fetch(_LIST, limit, *_edges(since), since, most)
 
 
 _OTHERS = """
