@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import errno
-import os
-import socket
-import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
 
+import asyncpg
 import structlog
 from aiohttp import web
 
-from collector.background import every, running
-from collector.errors import PinfallError, StoreError
-from collector.intake.day_secrets import DaySecrets
-from collector.intake.keyring import REFRESH, Keyring
-from collector.intake.maintain import (
-    Keep,
-    fold,
-    forget_marked,
-    learn_budget,
-    maintain,
-    make_partitions,
-    rates,
-)
-from collector.intake.queue import Intake
-from collector.intake.taking import Taking
-from collector.metrics import SOURCES, Metrics
+from collector.core import Core, Round, Tick, open_core, opened_pool
+from collector.intake.keyring import REFRESH
+from collector.intake.maintain import Keep, fold, forget_marked, maintain, make_partitions
+from collector.listeners import SHUTDOWN, bound, listen, public_tls, reserved
 from collector.settings import Address, Settings
-from collector.store.connect import STORE_DOWN, no_password, open_pool
 from collector.web.access import Access
 from collector.web.api.change import Changes
 from collector.web.api.imports import Imports
@@ -46,14 +29,16 @@ from collector.web.ingest import Ingest
 from collector.web.listener import Listener
 from collector.web.operator import operator_app, page_routes
 from collector.web.pages import Pages
-from collector.web.proxy_protocol import accept_proxy_protocol
 from collector.web.setup import Setup
 from collector.web.signin import SignIn
+from collector.workers import merge
+from collector.workers.fleet import Fleet, command
+from collector.workers.lifeline import Lifeline
+from collector.workers.link import Snapshot
 
 log = structlog.get_logger()
 
-FLUSHERS = 2
-_SHUTDOWN = 15.0  # seconds that requests in flight get to finish
+_HOSTS = 10.0  # seconds between looks at which hosts are admitted
 
 
 def utc_now() -> datetime:
@@ -69,7 +54,7 @@ class Collector:
     operator_port: int
     ingest: Ingest
     operator: web.Application
-    ticks: Mapping[str, Callable[[], Awaitable[None]]]
+    ticks: Mapping[str, Tick]
 
     async def tick(self, name: str) -> None:
         """A round of a background task, now."""
@@ -77,13 +62,17 @@ class Collector:
 
     def public_url(self) -> str:
         """As clients reach it; from this machine, where nobody said otherwise."""
-        if self.settings.public_url:
-            return self.settings.public_url
-        scheme = "https" if self.settings.tls_cert else "http"
-        return f"{scheme}://{_reachable(self.settings.public_address)}:{self.public_port}"
+        return _public_url(self.settings, self.public_port)
 
     def operator_url(self) -> str:
         return f"http://{_reachable(self.settings.operator_address)}:{self.operator_port}"
+
+
+def _public_url(settings: Settings, port: int) -> str:
+    if settings.public_url:
+        return settings.public_url
+    scheme = "https" if settings.tls_cert else "http"
+    return f"{scheme}://{_reachable(settings.public_address)}:{port}"
 
 
 def _reachable(address: Address) -> str:
@@ -94,204 +83,133 @@ def _reachable(address: Address) -> str:
 
 @asynccontextmanager
 async def collecting(
-    settings: Settings, clock: Callable[[], datetime] = utc_now
+    settings: Settings, clock: Callable[[], datetime] = utc_now, workers: int = 1
 ) -> AsyncIterator[Collector]:
     """Run a collector for the life of the block.
 
     Resources open in order and close in reverse: the public listener first, which lets requests in
-    flight finish; then what waits is flushed; the pool last.
+    flight finish; then what waits is flushed; the pool last. With more than one worker, processes
+    of their own stand where the public listener would, and this one does all the rest.
     Raises PinfallError where it cannot start.
     """
-    assert settings.database_url is not None
     async with AsyncExitStack() as stack:
-        pool = await open_pool(settings.database_url)
-        stack.push_async_callback(_close, pool)
-        metrics = Metrics()
-        intake = Intake(pool, metrics, clock)
-        intake.known.budget.most = settings.row_budget
-        keep = Keep(settings.retention_days, settings.rollup_days, settings.audit_days)
-        keyring = Keyring(pool, settings.hash_key)
-        day_secrets = DaySecrets(pool)
-        taking = Taking(intake, metrics, day_secrets)
-        ingest = Ingest(keyring, taking, metrics, clock, settings.trusted_proxies)
-
-        async def keys() -> None:
-            await keyring.refresh()
-            await day_secrets.refresh(clock())
-            metrics.keep_projects(keyring.projects.values())
-
+        core = await open_core(stack, "collector", settings, clock)
         # Pages have connections of their own: people who reload do not hold up reports.
-        reading = await open_pool(settings.database_url, size=3, seconds=10)
-        stack.push_async_callback(_close, reading)
-        access = Access(pool, settings.operator_token, clock)
-
-        async def learn() -> None:
-            await intake.learn_hosts()
-            await learn_budget(pool, intake.known.budget, clock())
-            metrics.keep_hosts(labels := _labels(intake, keyring))
-            for project, host in labels:
-                metrics.know_host(project, host)
-
-        async def rate() -> None:
-            labels = _labels(intake, keyring)
-            told = {}
-            for found in await rates(pool, clock()):
-                place = keyring.projects.get(found.project, ""), found.host
-                if found.ratio is not None and place in labels:
-                    told[*place, SOURCES[0 if found.trusted else 1]] = found.ratio
-            metrics.rate(told)
-
-        try:
-            await keys()
-            await access.refresh()
-            await learn()
-            await rate()
-            await make_partitions(pool, clock())
-        except STORE_DOWN as error:
-            words = no_password(error, settings.database_url)
-            raise StoreError(f"Postgres does not answer: {words}") from None
-
-        stack.push_async_callback(intake.drain)
-        for number in range(FLUSHERS):
-            await stack.enter_async_context(running(f"flush-{number}", intake.run()))
-        await stack.enter_async_context(running("hurry", intake.hurry()))
-        rounds: tuple[tuple[str, float, Callable[[], Awaitable[None]]], ...] = (
-            ("keys", REFRESH, keys),
-            ("access", REFRESH, access.refresh),
-            ("hosts", 10.0, learn),
-            ("rates", 15.0, rate),
-            ("fold", 10.0, lambda: fold(pool)),
-            ("forget", 10.0, lambda: forget_marked(pool, 20.0)),
-            ("maintain", 3600.0, lambda: maintain(pool, clock(), keep)),
-        )
-        for name, seconds, tick in rounds:
-            first = timedelta(seconds=min(seconds, 30.0))
-            task = every(timedelta(seconds=seconds), name, tick, metrics, first)
-            await stack.enter_async_context(running(name, task))
-
-        tls = _tls(settings)
-        if tls is not None and settings.tls_cert and settings.tls_key:
-            reload = _reload_tls(tls, settings.tls_cert, settings.tls_key)
-            await stack.enter_async_context(running("tls", reload))
+        reading = await opened_pool(stack, settings, size=3, seconds=10)
+        access = Access(core.pool, settings.operator_token, clock)
+        partitions = partial(make_partitions, core.pool, clock())
+        first = (core.keys, access.refresh, core.hosts, core.recollect, core.rates, partitions)
+        await core.begin(stack, first)
+        fleet, tls = None, None
+        if workers > 1:
+            public = stack.enter_context(reserved(settings.public_address))
+            address = replace(settings.public_address, port=int(public.getsockname()[1]))
+            fleet = Fleet(workers, lambda link, n: command(link, n, address), core.metrics)
+        rounds = _rounds(core, access, fleet)
+        await core.go_round(stack, rounds)
+        if fleet is None:
+            tls = await public_tls(stack, settings)
         url: list[str] = []
-        changes = Changes(pool, clock)
-        manage = Manage(reading, keyring, intake, changes, lambda: url[0] if url else "")
-        routes = [
-            *page_routes(
-                Health(intake, metrics, ingest.one_address),
-                Pages(reading, clock, ingest.one_address, lambda: url[0] if url else None),
-                Setup(reading, manage, clock),
-                SignIn(access, clock),
-            ),
-            *api_routes(
-                Read(reading),
-                manage,
-                People(reading, access, keyring, changes),
-                Imports(reading, keyring, taking, changes),
-            ),
-        ]
-        operator = operator_app(access, routes)
-        runner = web.AppRunner(operator, access_log=None, shutdown_timeout=_SHUTDOWN)
-        operator_port = await _listen(stack, runner, settings.operator_address, None)
-        public = web.ServerRunner(Listener(ingest), shutdown_timeout=_SHUTDOWN)
-        public_port = await _listen(
-            stack, public, settings.public_address, tls, proxied=settings.proxy_protocol
-        )
+        operator = _operator_app(core, reading, access, fleet, url)
+        runner = web.AppRunner(operator, access_log=None, shutdown_timeout=SHUTDOWN)
+        operator_port = await listen(stack, runner, bound(settings.operator_address))
+        if fleet is None:
+            public = bound(settings.public_address)
+            listener = web.ServerRunner(Listener(core.ingest), shutdown_timeout=SHUTDOWN)
+            await listen(stack, listener, public, tls, proxied=settings.proxy_protocol)
+        else:
+            await stack.enter_async_context(fleet.running())
         running_collector = Collector(
             settings,
-            public_port,
+            int(public.getsockname()[1]),
             operator_port,
-            ingest,
+            core.ingest,
             operator,
             {name: tick for name, _, tick in rounds},
         )
         url.append(running_collector.public_url())
-        log.info("collector.started", public=public_port, operator=operator_port)
+        log.info("collector.started", public=running_collector.public_port, operator=operator_port)
         yield running_collector
         log.info("collector.stopping")
 
 
-def _labels(intake: Intake, keyring: Keyring) -> set[tuple[str, str]]:
-    """Admitted hosts with the names of their projects."""
-    names = keyring.projects
-    return {(names[p], host) for p, host in intake.known.admitted if p in names}
+@asynccontextmanager
+async def working(
+    settings: Settings, number: int, lifeline: Lifeline, clock: Callable[[], datetime] = utc_now
+) -> AsyncIterator[Core]:
+    """Run a worker for the life of the block: the public listener, and what it needs.
+
+    Its supervisor hears from it until all is flushed, and of the end last.
+    Raises PinfallError where it cannot start.
+    """
+    async with AsyncExitStack() as stack:
+        core = await open_core(stack, f"worker-{number}", settings, clock)
+
+        def look(question: int) -> Snapshot:
+            families = merge.of_worker(core.metrics.registry.collect())
+            warning = core.ingest.one_address.warning
+            return Snapshot(question, families, warning, core.intake.is_down)
+
+        await stack.enter_async_context(lifeline.held(look))
+        await core.begin(stack, (core.keys, core.hosts, core.recollect))
+        rounds: list[Round] = [("keys", REFRESH, core.keys), ("hosts", _HOSTS, core.hosts)]
+        rounds.append(("recollect", 10.0, core.recollect))
+        await core.go_round(stack, rounds + _spooling(core))
+        tls = await public_tls(stack, settings)
+        shared = bound(settings.public_address, shared=True)
+        listener = web.ServerRunner(Listener(core.ingest), shutdown_timeout=SHUTDOWN)
+        await listen(stack, listener, shared, tls, proxied=settings.proxy_protocol)
+        lifeline.listens.set()
+        yield core
+        log.info("worker.stopping")
+    lifeline.tell(look(0))
 
 
-async def _close(pool: object) -> None:
-    try:
-        async with asyncio.timeout(5):
-            await pool.close()  # type: ignore[attr-defined]
-    except (TimeoutError, OSError):
-        pool.terminate()  # type: ignore[attr-defined]
+def _rounds(core: Core, access: Access, fleet: Fleet | None) -> tuple[Round, ...]:
+    """Of the one process that has them all."""
+    pool, settings = core.pool, core.settings
+    keep = Keep(settings.retention_days, settings.rollup_days, settings.audit_days)
+
+    def upkeep() -> Awaitable[None]:
+        return maintain(pool, core.clock(), keep)
+
+    return (
+        ("keys", REFRESH, fleet.forgetting_projects(core.keys) if fleet else core.keys),
+        ("access", REFRESH, access.refresh),
+        ("hosts", _HOSTS, fleet.forgetting_hosts(core.hosts) if fleet else core.hosts),
+        ("rates", 15.0, core.rates),
+        ("fold", 10.0, lambda: fold(pool)),
+        ("forget", 10.0, lambda: forget_marked(pool, 20.0)),
+        ("maintain", 3600.0, upkeep),
+        ("settle", 5.0, core.settle),
+        ("recollect", 10.0, core.recollect),
+        *_spooling(core),
+    )
 
 
-async def _listen(
-    stack: AsyncExitStack,
-    runner: web.BaseRunner,
-    address: Address,
-    tls: ssl.SSLContext | None,
-    *,
-    proxied: bool = False,
-) -> int:
-    """Serve; returns the port."""
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    if proxied:
-        accept_proxy_protocol(runner)
-    try:
-        listener = _socket(address)
-    except OSError as error:
-        hint = "; is something else running there?" if error.errno == errno.EADDRINUSE else ""
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise PinfallError(f"cannot listen on {address}: {reason}{hint}") from None
-    await web.SockSite(runner, listener, ssl_context=tls, backlog=1024).start()
-    return int(listener.getsockname()[1])
+def _spooling(core: Core) -> list[Round]:
+    return [("spool", 1.0, core.respool)] if core.replay is not None else []
 
 
-def _socket(address: Address) -> socket.socket:
-    """``::`` takes IPv4 too."""
-    if address.host == "::":
-        return socket.create_server(
-            (address.host, address.port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=1024
-        )
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    return socket.create_server((address.host, address.port), family=family, backlog=1024)
-
-
-def _tls(settings: Settings) -> ssl.SSLContext | None:
-    if settings.tls_cert is None or settings.tls_key is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(settings.tls_cert, settings.tls_key)
-    except (OSError, ssl.SSLError) as error:
-        words = (
-            error.strerror
-            if not isinstance(error, ssl.SSLError)
-            else "not a PEM certificate and the key that fits it"
-        )
-        raise PinfallError(f"PINFALL_TLS_CERT, PINFALL_TLS_KEY: {words}") from None
-    return context
-
-
-async def _reload_tls(context: ssl.SSLContext, cert: Path, key: Path, seconds: float = 5.0) -> None:
-    """New handshakes get the new certificate; one that cannot be read leaves the old in use."""
-
-    def stamps() -> tuple[int, int]:
-        return cert.stat().st_mtime_ns, key.stat().st_mtime_ns
-
-    seen = stamps()
-    while True:
-        await asyncio.sleep(seconds)
-        try:
-            now = stamps()
-            if now == seen:
-                continue
-            # A throw-away context first: a pair that does not fit must not half replace the old.
-            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(cert, key)
-            context.load_cert_chain(cert, key)
-        except (OSError, ssl.SSLError) as error:
-            log.error("tls.reload_failed", error=type(error).__name__)
-            continue
-        seen = now
-        log.info("tls.reloaded")
+def _operator_app(
+    core: Core, reading: asyncpg.Pool, access: Access, fleet: Fleet | None, url: Sequence[str]
+) -> web.Application:
+    """url: of the public listener, once it is known."""
+    warning = fleet.warning if fleet else (lambda: core.ingest.one_address.warning)
+    changes = Changes(core.pool, core.clock)
+    manage = Manage(reading, core.keyring, core.intake, changes, lambda: url[0] if url else "")
+    routes = [
+        *page_routes(
+            Health(core.intake, core.metrics, warning, fleet),
+            Pages(reading, core.clock, warning, lambda: url[0] if url else None),
+            Setup(reading, manage, core.clock),
+            SignIn(access, core.clock),
+        ),
+        *api_routes(
+            Read(reading),
+            manage,
+            People(reading, access, core.keyring, changes),
+            Imports(reading, core.keyring, core.taking, changes),
+        ),
+    ]
+    return operator_app(access, routes)

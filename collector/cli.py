@@ -37,6 +37,7 @@ _EPILOG = """examples:
 
 in a checkout, also:
   ./pinfall test                      lint, types, import rules and tests
+  ./pinfall bench                     what ingest, queries and memory cost here
 """
 
 

@@ -38,7 +38,7 @@ class Grade(StrEnum):
     WEAK = "weak"
 
 
-class Delivery(msgspec.Struct, frozen=True, gc=False):
+class Delivery(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """Identity of one violation. key: 16 bytes."""
 
     key: bytes

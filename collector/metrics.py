@@ -16,7 +16,18 @@ from collector.errors import Reason
 from collector.model import PLATFORMS, Dialect, Kind, Skip
 
 RESULTS = ("accepted", "duplicate", "ignored", "rejected", "shed")
-TASKS = ("keys", "access", "hosts", "rates", "fold", "forget", "maintain")
+TASKS = (
+    "keys",
+    "access",
+    "hosts",
+    "rates",
+    "fold",
+    "forget",
+    "maintain",
+    "spool",
+    "settle",
+    "recollect",
+)
 REFUSALS = ("not_http", "crowded", "overloaded", "too_slow")
 SOURCES = ("trusted", "public")  # whose word a number of connections is
 OTHER = "other"  # the host of what is not admitted
@@ -76,14 +87,38 @@ class Metrics:
             "Connections that were turned away before there was a report to count.",
             ["reason"], registry=registry,
         )  # fmt: skip
+        self.spool_reports = Gauge(
+            "pinfall_spool_reports", "Items on the disk that wait for Postgres.", registry=registry
+        )
+        self.spool_bytes = Gauge(
+            "pinfall_spool_bytes", "Bytes of the spool's files.", registry=registry
+        )
+        self.deferred = Gauge(
+            "pinfall_deferred_reports", "Items with something new, over the caps, that are parsed later.",
+            registry=registry,
+        )  # fmt: skip
+        self.spool_lost = Counter(
+            "pinfall_spool_refused_total", "Items of the spool that could not be replayed and were put aside.",
+            registry=registry,
+        )  # fmt: skip
         self.ticks = Counter(
             "pinfall_background_ticks_total", "Rounds of a background task.",
             ["task", "result"], registry=registry,
+        )  # fmt: skip
+        self.worker_restarts = Counter(
+            "pinfall_worker_restarts_total", "Workers that died and were started again.",
+            registry=registry,
+        )  # fmt: skip
+        self.unanswered = Counter(
+            "pinfall_worker_unanswered_reports_total",
+            "Items that a worker had taken in and not decided when it died: received, and no result.",
+            registry=registry,
         )  # fmt: skip
         self.build = Gauge("pinfall_build_info", "1, labelled.", ["version"], registry=registry)
         self.build.labels(version=__version__).set(1)
         # received minus all results: kept as a number, so that one scrape adds up exactly.
         self._waiting = 0
+        self._in_spool = 0
         registry.register(_Waiting(self))
         # A series that never fired must read 0: rate() over an absent one alerts nobody.
         for reason in Reason:
@@ -101,11 +136,21 @@ class Metrics:
 
     @property
     def waiting(self) -> int:
-        return self._waiting
+        return self._waiting + self._in_spool
+
+    def tell_spool(self, items: int, size: int) -> None:
+        """items: in all of its files, whoever wrote them."""
+        self._in_spool = items
+        self.spool_reports.set(items)
+        self.spool_bytes.set(size)
 
     def receive(self, items: int) -> None:
         self.received.inc(items)
         self._waiting += items
+
+    def leave(self, items: int) -> None:
+        """They wait elsewhere from now on: in the spool."""
+        self._waiting -= items
 
     def result(self, project: str, dialect: str, result: str, items: int = 1) -> None:
         self.reports.labels(project=project, dialect=dialect, result=result).inc(items)
@@ -176,6 +221,12 @@ class Metrics:
                 self.client_connections.labels(
                     project=project, host=host, source=source, result=result
                 )
+
+    def knows(self, project: str, host: str | None = None) -> bool:
+        """Whether a project, or a host of it, has labels here."""
+        if host is None or host == OTHER:
+            return project in self._projects
+        return (project, host) in self._hosts
 
     def keep_hosts(self, admitted: Collection[tuple[str, str]]) -> None:
         """Forget the labels of hosts that were released."""

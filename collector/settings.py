@@ -60,6 +60,10 @@ class Settings:
     tls_key: Path | None = None
     trusted_proxies: tuple[Network, ...] = ()
     proxy_protocol: bool = False  # expect PROXY protocol v2 on the public listener
+    spool_dir: Path | None = None  # where reports go while Postgres is away; none: they are shed
+    spool_bytes: int = 1024**3
+    source_rate: float = 50  # items a second that one address may send; ten times as much a network
+    source_burst: float = 2000  # and at once
     hash_key: str | None = field(default=None, repr=False)
     retention_days: int = 30  # of violations
     rollup_days: int = 400  # of sums by hour, and of signatures
@@ -104,11 +108,28 @@ def _days(text: str) -> int:
     return days
 
 
+def _bytes(text: str) -> int:
+    match = re.fullmatch(r"([0-9]{1,15})\s{0,2}([KMGT]?)i?B?", text.strip(), re.IGNORECASE)
+    if match is None:
+        raise ValueError("not a size")
+    size: int = int(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " ")
+    if size < 1024**2:
+        raise ValueError("under 1 MiB")
+    return size
+
+
 def _rows(text: str) -> int:
     rows = int(text)
     if not 1 <= rows <= 1_000_000_000:
         raise ValueError("1 to 1000000000")
     return rows
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if not 0.1 <= number <= 1_000_000:
+        raise ValueError("0.1 to 1000000")
+    return number
 
 
 def _url(text: str) -> str:
@@ -127,6 +148,10 @@ _READ: dict[str, tuple[Callable[[str], object], str]] = {
     "tls_key": (Path, "a path"),
     "trusted_proxies": (_networks, "networks such as 10.0.0.0/8,2001:db8::/32"),
     "proxy_protocol": (_boolean, "true or false"),
+    "spool_dir": (Path, "a directory"),
+    "spool_bytes": (_bytes, "a number of bytes such as 1073741824, 512M or 4G"),
+    "source_rate": (_number, "a number from 0.1 to 1000000"),
+    "source_burst": (_number, "a number from 0.1 to 1000000"),
     "hash_key": (str, "a text of 16 characters or more"),
     "retention_days": (_days, "a number of days from 1 to 3650"),
     "rollup_days": (_days, "a number of days from 1 to 3650"),

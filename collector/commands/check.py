@@ -45,6 +45,18 @@ def _tls(settings: Settings) -> list[str]:
     return []
 
 
+def _spool(settings: Settings) -> list[str]:
+    place = settings.spool_dir
+    if place is None:
+        if settings.database_url:
+            print("note: without PINFALL_SPOOL_DIR reports are shed while Postgres is away")
+        return []
+    there = next(path for path in (place, *place.absolute().parents) if path.exists())
+    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        return [f"PINFALL_SPOOL_DIR: {place}: cannot be written"]
+    return []
+
+
 def _collector(told: argparse.Namespace) -> tuple[str | None, str | None]:
     """(URL, token) of the collector to ask, if there is one."""
     if os.environ.get("PINFALL_URL"):
@@ -74,6 +86,7 @@ def run(told: argparse.Namespace) -> int:
         mistakes += str(error).splitlines()
     else:
         mistakes += _tls(settings)
+        mistakes += _spool(settings)
         if settings.postgres_bin or not settings.database_url:
             try:
                 choose(settings.postgres_bin)

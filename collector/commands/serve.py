@@ -1,6 +1,9 @@
 """The collector on your own PostgreSQL 15 or newer: needs PINFALL_DATABASE_URL.
 
 SIGTERM or Ctrl-C: takes no new requests, finishes those in flight, flushes, exits 0.
+
+With --workers N, N processes take reports at the one public port; the process that was started has the
+operator listener with one /metrics over all of them, and starts again a worker that dies.
 """
 
 from __future__ import annotations
@@ -10,26 +13,44 @@ import asyncio
 import gc
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
+from typing import TypeVar
 
 import structlog
 
-from collector.app import Collector, collecting
+from collector.app import collecting
 from collector.background import died, running
-from collector.errors import PinfallError
+from collector.errors import PinfallError, StoreError
+from collector.intake import mirror
 from collector.logs import set_up_logs
 from collector.settings import Settings, load_settings
 from collector.store.migrate import head, migrate, revision
 
 EXAMPLES = """examples:
   PINFALL_DATABASE_URL=postgresql://pinfall@db/pinfall pinfall serve --migrate
+  PINFALL_DATABASE_URL=postgresql://pinfall@db/pinfall pinfall serve --workers 4
 """
+_MOST_WORKERS = 64
 log = structlog.get_logger()
+T = TypeVar("T")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--migrate", action="store_true", help="bring the schema up to date first")
+    parser.add_argument(
+        "--workers",
+        type=_workers,
+        default=1,
+        metavar="N",
+        help="processes that take reports, about one a core (default: 1, and no other process)",
+    )
+
+
+def _workers(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_WORKERS:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number from 1 to {_MOST_WORKERS}")
+    return int(text)
 
 
 def database_url(settings: Settings) -> str:
@@ -54,25 +75,35 @@ def run(told: argparse.Namespace) -> int:
     url = database_url(settings)
     if told.migrate:
         migrate(url)
-    found = asyncio.run(revision(url))
+    try:
+        found = asyncio.run(revision(url))
+    except StoreError:
+        if settings.spool_dir is None or mirror.read(settings.spool_dir) is None:
+            raise
+        found = head()  # Postgres is away: go on with what was known, into the spool
+    if settings.spool_dir is None:
+        log.warning(
+            "spool.none", so="reports are shed while Postgres is away: set PINFALL_SPOOL_DIR"
+        )
     if found != head():
         raise PinfallError(
             f"the database is at revision {found or 'none'}, this pinfall needs {head()}: run 'pinfall migrate'"
         )
-    return serving(collecting(settings), lambda _: None)
+    return serving(collecting(settings, workers=told.workers), lambda _: None)
 
 
 def serving(
-    collector: AbstractAsyncContextManager[Collector],
-    ready: Callable[[Collector], None],
+    collector: AbstractAsyncContextManager[T],
+    ready: Callable[[T], None],
     beside: Callable[[], Coroutine[None, None, None]] | None = None,
+    signals: Sequence[signal.Signals] = (signal.SIGTERM, signal.SIGINT),
 ) -> int:
-    """Run until SIGTERM or SIGINT. beside: a task for as long."""
+    """Run until one of the signals. beside: a task for as long."""
 
     async def until_told() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in signals:
             loop.add_signal_handler(number, stop.set)
         async with collector as started:
             gc.freeze()

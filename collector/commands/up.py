@@ -92,7 +92,8 @@ def run(told: argparse.Namespace) -> int:
                 _publish(collector, server, data, key)
                 _tell(collector, data, key, directory.binaries.major, time.monotonic() - began)
 
-            settings = dataclasses.replace(settings, database_url=server.url())
+            spool = settings.spool_dir or data / "spool"
+            settings = dataclasses.replace(settings, database_url=server.url(), spool_dir=spool)
             return serving(collecting(settings), ready, lambda: _keep_up(server))
         finally:
             running.withdraw(data)

@@ -17,13 +17,13 @@ from collector.errors import Reason
 from collector.intake.flush import flush
 from collector.intake.known import Known
 from collector.store import quarantine
-from collector.store.connect import STORE_DOWN, Connection, refuses_the_row
+from collector.store.connect import STORE_DOWN, Connection, lent, refuses_the_row
 from collector.store.ledger import Account
 from collector.store.rows import Entry, Sample
 
 log = structlog.get_logger()
 
-_TRIES = 3  # of one batch, while Postgres does not answer
+TRIES = 3  # of one batch, while Postgres does not answer and there is no spool
 _PATIENCE = 5.0  # seconds for one try
 _PAUSE = 0.3
 
@@ -36,6 +36,7 @@ class Outcome(StrEnum):
     UNSTORABLE = "unstorable"
     UNKNOWN_KEY = "unknown_key"  # its project was deleted a moment ago
     NOT_DURABLE = "not_durable"
+    SPOOLED = "spooled"
 
 
 @dataclass(slots=True)
@@ -64,14 +65,17 @@ class Batch:
         known: Known,
         clock: Callable[[], datetime],
         failed: Callable[[BaseException | None], None] = lambda _: None,
+        *,
+        tries: int = TRIES,
+        patience: float = _PATIENCE,
     ) -> bool:
         """Try, and try again with the same id. False: some rows have no outcome.
 
-        failed: called for each try that Postgres did not answer.
+        failed: called for each try that Postgres did not answer. patience: seconds for one try.
         """
-        for attempt in range(_TRIES):
+        for attempt in range(tries):
             try:
-                async with asyncio.timeout(_PATIENCE), pool.acquire() as connection:
+                async with lent(pool, patience) as connection:
                     await self._part(connection, 0, len(self.rows), self.id, known, clock)
                 return True
             except STORE_DOWN as error:
@@ -84,7 +88,7 @@ class Batch:
                 # A fault of our own: nothing of this batch is called durable, and the next goes on.
                 log.exception("flush.crashed")
                 return False
-            if attempt + 1 < _TRIES:
+            if attempt + 1 < tries:
                 await asyncio.sleep(_PAUSE * 2**attempt)
         return False
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -17,23 +17,27 @@ from collector.errors import Reason
 from collector.intake.admission import admit
 from collector.intake.budget import Take, spending
 from collector.intake.caps import AN_HOUR, within_caps
+from collector.intake.frames import Frame, frame
 from collector.intake.known import Known, Place
 from collector.intake.prepare import sample_of
 from collector.model import Certificate, Dialect, Kind, ProjectId
 from collector.store import (
     connections,
     content,
+    deferred,
     deliveries,
+    failures,
     ledger,
     projects,
     rollups,
-    sightings,
     signatures,
     violations,
 )
 from collector.store.connect import Connection
 from collector.store.ledger import Account
 from collector.store.rows import Entry, Row, Sample, chains
+
+_NOBODY = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +61,11 @@ async def flush(
     batch: UUID,
     known: Known,
     now: datetime,
-    thin: Callable[[Row], bool] = lambda _: False,
 ) -> Flushed:
     """Store entries and the ledger's.
 
-    thin: which violations are only counted, whatever the row budget says: they leave their delivery, a
-    sighting and their part of every sum.
+    A violation that is over the row budget, or thin, is only counted: it leaves its delivery, a
+    sighting and its part of every sum.
 
     A batch that was committed before, without our hearing of it, answers as it would have then.
     ``known`` is brought up to date only after the commit.
@@ -85,29 +88,16 @@ async def flush(
         gone = {key for key, index in firsts.items() if rows[index].project not in there}
         if is_new:
             taken = {key: rows[index] for key, index in firsts.items() if key not in gone}
-            reports = [row for row in taken.values() if isinstance(row, Row)]
-            # What will not be stored as a row needs no content; and then it stays so.
-            room = known.budget.has_room
-            detailed = {
-                row.delivery.key: row
-                for row in reports
-                if room(row.signature, row.received_at) and not thin(row)
-            }
-            content_learnt = await _add_content(
-                connection, list(detailed.values()), reports, known, now
-            )
             new = [(row.delivery, row.received_at) for row in taken.values()]
             recorded = await deliveries.record(connection, new, batch) if new else set()
             fresh = [row for key, row in taken.items() if key in recorded]
-            failures = [row for row in fresh if isinstance(row, Row)]
-            whole = _whole(failures, detailed, take)
-            await violations.add(connection, list(itertools.compress(failures, whole)))
-            await sightings.add(connection, failures)
-            sums = rollups.grouped(failures, whole)
-            await rollups.append(connection, sums)
-            await signatures.append(connection, _deltas(failures, whole))
+            later = [row for row in fresh if isinstance(row, Row) and row.deferred]
+            at_once = [row for row in fresh if not (isinstance(row, Row) and row.deferred)]
+            await _defer(connection, later, known)
+            new_rows = [row for row in at_once if isinstance(row, Row)]
+            content_learnt = await store_violations(connection, new_rows, take, known, now)
             samples = await _add_samples(connection, _samples(fresh), known, now)
-            admitted, hosts_learnt = await admit(connection, fresh, known, now)
+            admitted, hosts_learnt = await admit(connection, at_once, known, now)
             learnt = [*content_learnt, *hosts_learnt]
             await ledger.append(connection, _tally(rows, firsts, recorded, gone, counts), now)
         else:
@@ -119,6 +109,31 @@ async def flush(
         frozenset(index for index, row in enumerate(rows) if row.delivery.key in gone),
         samples,
     )
+
+
+async def store_violations(
+    connection: Connection, rows: Sequence[Row], take: Take, known: Known, now: datetime
+) -> list[bytes]:
+    """Everything of rows that count but their delivery: content, violations, sightings, sums.
+
+    Returns the shared rows that were touched: known only once the transaction is committed.
+    """
+    # What will not be stored as a row needs no content; and then it stays so.
+    room = known.budget.has_room
+    detailed = [row for row in rows if not row.thin and room(row.signature, row.received_at)]
+    learnt = await _add_content(connection, detailed, rows, known, now)
+    whole = _whole(rows, detailed, take)
+    await failures.add(connection, rows, whole)
+    await rollups.append(connection, rollups.grouped(rows, whole))
+    await signatures.append(connection, _deltas(rows, whole))
+    return learnt
+
+
+async def _defer(connection: Connection, rows: Sequence[Row], known: Known) -> None:
+    """Keep them as bytes, as far as there is room; they are delivered, and so count."""
+    kept = rows[: max(0, known.deferred_room)]
+    known.deferred_room -= len(kept)  # by and by it is counted again
+    await deferred.add(connection, kept, [frame(Frame(_NOBODY, [row], {})) for row in kept])
 
 
 def _samples(fresh: Sequence[Entry]) -> list[Sample]:
@@ -160,16 +175,23 @@ def _tally(
     gone: set[bytes],
     counts: Mapping[Account, int],
 ) -> Counter[Account]:
-    tally = Counter(counts)
+    found: Counter[tuple[ProjectId, Dialect, str]] = Counter()
     for index, row in enumerate(rows):
-        if row.delivery.key in gone:
-            tally[Account(None, row.dialect.value, "rejected", Reason.UNKNOWN_KEY)] += 1
-            tally[Account(None, "", "received")] += 1
-            continue
-        counts_now = row.delivery.key in recorded and firsts[row.delivery.key] == index
-        result = "accepted" if counts_now else "duplicate"
-        tally[Account(row.project, row.dialect.value, result)] += 1
-        tally[Account(row.project, "", "received")] += 1
+        key = row.delivery.key
+        result = "duplicate"
+        if key in gone:
+            result = "gone"
+        elif key in recorded and firsts[key] == index:
+            result = "accepted"
+        found[row.project, row.dialect, result] += 1
+    tally = Counter(counts)
+    for (project, dialect, result), items in found.items():
+        if result == "gone":
+            account = Account(None, dialect.value, "rejected", Reason.UNKNOWN_KEY)
+        else:
+            account = Account(project, dialect.value, result)
+        tally[account] += items
+        tally[Account(account.project, "", "received")] += items
     return tally
 
 
@@ -200,14 +222,13 @@ async def _add_content(
     return [*certificates, *new_chains, *pin_sets, *new_signatures]
 
 
-def _whole(rows: Sequence[Row], detailed: Mapping[bytes, Row], take: Take) -> list[bool]:
-    """Which of the rows are stored whole. detailed: those whose content is there."""
-    asking = [row for row in rows if row.delivery.key in detailed]
-    has_room = take([row.signature for row in asking], [row.received_at for row in asking])
-    if len(asking) == len(rows):
+def _whole(rows: Sequence[Row], detailed: Sequence[Row], take: Take) -> list[bool]:
+    """Which of the rows are stored whole. detailed: those of them that may be, in the same order."""
+    has_room = take([row.signature for row in detailed], [row.received_at for row in detailed])
+    if len(detailed) == len(rows):
         return has_room
-    answers = iter(has_room)
-    return [row.delivery.key in detailed and next(answers) for row in rows]
+    kept = {id(row) for row, has in zip(detailed, has_room, strict=True) if has}
+    return [id(row) in kept for row in rows]
 
 
 def _deltas(rows: Sequence[Row], whole: Sequence[bool]) -> dict[bytes, tuple[datetime, int, int]]:

@@ -7,12 +7,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from socket import AF_INET, inet_pton
+
+from msgspec.structs import replace
 
 from collector.fingerprint import (
     IPAddress,
     chain_id,
     delivery,
     estimated_install,
+    has_path,
     install_hash,
     issuer_path,
     network_hash,
@@ -39,6 +43,10 @@ class Sender:
 
 def canonical(address: str) -> IPAddress:
     """An address, IPv4-mapped IPv6 as IPv4. Raises ValueError."""
+    try:  # a tenth of what ipaddress takes to read the most usual form
+        return ipaddress.IPv4Address(inet_pton(AF_INET, address))
+    except (OSError, UnicodeError, ValueError):
+        pass
     found = ipaddress.ip_address(address.partition("%")[0])
     mapped = found.ipv4_mapped if found.version == 6 else None
     return mapped or found
@@ -52,8 +60,11 @@ def prepare(
     day_secret: bytes,
     nth: int = 0,
 ) -> Row:
-    """day_secret: of the UTC day of ``received_at``. nth: see ``fingerprint.delivery``."""
-    path = issuer_path(violation)
+    """day_secret: of the UTC day of ``received_at``. nth: see ``fingerprint.delivery``.
+
+    A chain that was never seen leaves the row deferred: see ``looked_into``.
+    """
+    path = issuer_path(violation) if has_path(violation) else None
     install = install_hash(key.secret, violation)
     served, validated = violation.served_chain, violation.validated_chain
     return Row(
@@ -67,8 +78,9 @@ def prepare(
         app_key=key.app,
         environment=key.environment,
         trusted=key.trusted,
-        signature=signature_id(key.project, violation, path),
-        issuer_path=path,
+        signature=b"" if path is None else signature_id(key.project, violation, path),
+        issuer_path=path or (),
+        deferred=path is None,
         pin_set=pin_set_id(violation),
         served_chain=chain_id(served) if served else None,
         validated_chain=chain_id(validated) if validated else None,
@@ -81,6 +93,13 @@ def prepare(
         matching=key.matches(violation.name),
         open_project=not key.hosts,
     )
+
+
+def looked_into(row: Row) -> Row:
+    """A deferred row with its issuer path and signature: up to milliseconds, in a thread of its own."""
+    path = issuer_path(row.violation)
+    signature = signature_id(row.project, row.violation, path)
+    return replace(row, issuer_path=path, signature=signature, deferred=False)
 
 
 def prepare_window(

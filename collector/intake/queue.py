@@ -12,24 +12,28 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 import structlog
 
 from collector.errors import Reason
 from collector.intake.durable import Batch, Outcome
+from collector.intake.frames import Frame
 from collector.intake.known import Known
+from collector.intake.spool import Spool
 from collector.metrics import OTHER, Metrics
 from collector.model import PRODUCTION, Dialect, Kind, platform_label
 from collector.store import deliveries, hosts, ledger
-from collector.store.connect import STORE_DOWN
+from collector.store.connect import STORE_DOWN, lent
 from collector.store.ledger import Account
 from collector.store.rows import Entry, Row, Sample
 
 log = structlog.get_logger()
 
 BATCH = 1000  # rows of one transaction
+# Seconds, where there is a spool: for one commit; that a row may wait before its turn; for a replay.
+_PROMPT, _STALL, _REPLAYED = 2.0, 2.0, 10.0
 
 
 @dataclass(slots=True, eq=False)
@@ -54,6 +58,7 @@ class Intake:
     most: int = 20_000
     patience: float = 10.0
     known: Known = field(default_factory=Known)
+    spool: Spool | None = None
     is_down: bool = False
     _queue: deque[_Waiting] = field(default_factory=deque)
     _unanswered: deque[_Waiting] = field(default_factory=deque)  # in the order they came
@@ -61,6 +66,11 @@ class Intake:
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _counts: Counter[Account] = field(default_factory=Counter)
     _doubts: dict[UUID, Counter[Account]] = field(default_factory=dict)
+
+    @property
+    def queued(self) -> int:
+        """Rows that wait for a flush."""
+        return self._queued
 
     async def submit(self, rows: Sequence[Entry]) -> list[Outcome]:
         """Make rows durable; their outcomes, in order. Answers after the commit."""
@@ -110,6 +120,11 @@ class Intake:
         """Flush until nothing waits: the last thing before the pool is closed."""
         while (self._queue or self._counts) and await self._flush_queued():
             pass
+        while self.spool is not None and (self._queue or self._counts):
+            before = len(self._queue)
+            await self._flush_queued()  # into the spool
+            if before == len(self._queue):
+                break
         await self._settle_doubts()
         if self._doubts:
             log.error("doubts.lost", batches=len(self._doubts))
@@ -123,8 +138,18 @@ class Intake:
             size += len(taken[-1].rows)
         batch = Batch([row for waiting in taken for row in waiting.rows], self._counts)
         self._counts = Counter()
+        late = bool(taken) and asyncio.get_running_loop().time() - taken[0].since > _STALL
+        stored = False
         try:
-            stored = await batch.store(self.pool, self.known, self.clock, self._tell_down)
+            # Once it is known to be away, replaying asks whether it is back: nobody waits for that here.
+            if self.spool is None:
+                stored = await batch.store(self.pool, self.known, self.clock, self._tell_down)
+            elif not (self.is_down or late):
+                stored = await batch.store(
+                    self.pool, self.known, self.clock, self._tell_down, tries=1, patience=_PROMPT
+                )
+            if self.spool is not None and not stored:
+                await self._spool(batch, self.spool)
         finally:
             # Also when this task is stopped, or failed in a way of its own: nobody waits for ever,
             # and the ledger loses nothing.
@@ -140,8 +165,66 @@ class Intake:
                 start += len(waiting.rows)
                 if not waiting.done.done():  # whoever went away has no answer coming
                     waiting.done.set_result(told)
-        await self._tell(down=not stored)
+        if not (late and not stored):
+            await self._tell(down=not stored)
         return stored
+
+    async def _spool(self, batch: Batch, spool: Spool) -> None:
+        """What has no outcome goes to the disk, each part that may have been committed under its id.
+
+        Entries for the ledger go along, so that they outlast this process, too.
+        """
+        parts = sorted(batch.doubts.items(), key=lambda part: part[1][1] - part[1][0])
+        frames: dict[UUID, list[int]] = {}
+        rest = batch.id if batch.id in batch.doubts or not batch.doubts else uuid4()
+        for place, outcome in enumerate(batch.outcomes):
+            if outcome is None:
+                part = next((id_ for id_, (start, end) in parts if start <= place < end), rest)
+                frames.setdefault(part, []).append(place)
+        if batch.counts:
+            frames.setdefault(batch.id if batch.id in batch.doubts else rest, [])
+        for id_, places in frames.items():
+            counts = batch.counts if id_ in (batch.id, rest) else Counter[Account]()
+            told = Frame(id_, [batch.rows[place] for place in places], Counter(counts))
+            try:
+                await spool.append(told)
+            except OSError:
+                continue  # the spool has said so; these are shed
+            except Exception:
+                log.exception("spool.crashed")
+                continue
+            batch.doubts.pop(id_, None)
+            counts.clear()
+            for place in places:
+                batch.outcomes[place] = Outcome.SPOOLED
+
+    async def replay(self, batch: Batch) -> bool:
+        """A batch from the spool: stored and counted, or False."""
+        stored = await batch.store(
+            self.pool, self.known, self.clock, self._tell_down, tries=1, patience=_REPLAYED
+        )
+        if stored:
+            self._count(batch.rows, batch.outcomes, replayed=True)
+            self._count_samples(batch.samples)
+        return stored
+
+    async def refuse(self, batch: Batch) -> None:
+        """Enter a batch that cannot be stored, although Postgres answers, as rejected."""
+        for row in batch.rows:
+            self.count(Account(row.project, row.dialect.value, "rejected", Reason.UNSTORABLE))
+            self.count(Account(row.project, "", "received"))
+        self._count(batch.rows, [Outcome.UNSTORABLE] * len(batch.rows), replayed=True)
+
+    async def look_again(self) -> bool:
+        """Whether Postgres takes a batch now."""
+        try:
+            async with lent(self.pool, _PROMPT) as connection:
+                await deliveries.try_batch(connection, self.clock())
+        except STORE_DOWN:
+            self._tell_down()
+            return False
+        await self._tell(down=False)
+        return True
 
     def _settle(self, batch: Batch) -> None:
         """Count what became of each row, and keep what is not in the ledger for the next flush."""
@@ -167,8 +250,13 @@ class Intake:
         ledger[Account(row.project, dialect.value, "shed", Reason.NOT_DURABLE)] += 1
         ledger[Account(row.project, "", "received")] += 1
 
-    def _count(self, rows: Sequence[Entry], outcomes: Sequence[Outcome | None]) -> None:
-        """Into the metrics, once for all that are alike: a counter's step costs as much as a row."""
+    def _count(
+        self, rows: Sequence[Entry], outcomes: Sequence[Outcome | None], *, replayed: bool = False
+    ) -> None:
+        """Into the metrics, once for all that are alike: a counter's step costs as much as a row.
+
+        replayed: they wait in the spool, and not in this process.
+        """
         results: Counter[tuple[str, Dialect, Outcome]] = Counter()
         failures: Counter[tuple[str, str, Kind, str | None, bool | None]] = Counter()
         for row, outcome in zip(rows, outcomes, strict=True):
@@ -181,6 +269,11 @@ class Intake:
                     label = self._label(row)
                     failures[row.project_name, label, v.kind, v.platform, v.enforced] += 1
         for (project, dialect, outcome), items in results.items():
+            if outcome is Outcome.SPOOLED:
+                self.metrics.leave(items)
+                continue
+            if replayed:
+                self.metrics.leave(-items)
             if outcome in (Outcome.UNSTORABLE, Outcome.UNKNOWN_KEY):
                 self.metrics.result(project, dialect, "rejected", items)
                 self.metrics.rejected.labels(reason=Reason(outcome.value)).inc(items)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import asyncpg
 
 from collector.errors import StoreError
@@ -29,21 +33,63 @@ def refuses_the_row(error: BaseException) -> str | None:
     return "22000" if isinstance(error, ValueError | TypeError | OverflowError) else None
 
 
-async def open_pool(url: str, *, size: int = 8, seconds: float = 30) -> asyncpg.Pool:
-    """A pool that opens connections as they are needed. Raises StoreError if none can be opened."""
+class _Lasting(asyncpg.Connection):
+    """One whose users leave nothing behind, and which need not be wiped after each."""
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
+async def open_pool(
+    url: str, *, size: int = 8, seconds: float = 30, flushing: bool = False, least: int = 1
+) -> asyncpg.Pool:
+    """A pool that opens connections as they are needed. Raises StoreError if none can be opened.
+
+    flushing: for batches only. Nested loops are off: see ``failures``. least: 0 opens none now, and so
+    does not notice whether Postgres is there.
+    """
+    settings = {"application_name": "pinfall", "timezone": "UTC"}
+    if flushing:
+        settings["enable_nestloop"] = "off"
     try:
         return await asyncpg.create_pool(
             url,
-            min_size=1,
+            min_size=least,
             max_size=size,
             command_timeout=seconds,
             timeout=10,
-            server_settings={"application_name": "pinfall", "timezone": "UTC"},
+            server_settings=settings,
+            connection_class=_Lasting if flushing else asyncpg.Connection,
         )
     except STORE_DOWN as error:
         raise StoreError(f"Postgres does not answer: {no_password(error, url)}") from None
     except ValueError as error:
         raise StoreError(f"PINFALL_DATABASE_URL: {no_password(error, url)}") from None
+
+
+@asynccontextmanager
+async def lent(pool: asyncpg.Pool, seconds: float) -> AsyncIterator[Connection]:
+    """A connection for so long. Raises TimeoutError after it, whatever happens: the connection is
+    cut, because a driver whose server hangs takes as long to give up a query as it takes to do it."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
+    is_cut = False
+
+    def cut() -> None:
+        nonlocal is_cut
+        is_cut = True
+        connection.terminate()
+
+    async with pool.acquire(timeout=seconds) as connection:
+        timer = loop.call_at(until, cut)
+        try:
+            yield connection
+        except STORE_DOWN as error:
+            if is_cut:
+                raise TimeoutError from error
+            raise
+        finally:
+            timer.cancel()
 
 
 def no_password(error: BaseException, url: str) -> str:

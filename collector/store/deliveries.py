@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from collector.fingerprint import WEAK_WINDOW, Delivery, Grade
 from collector.store import chunks
@@ -54,6 +54,16 @@ _BEGIN = "INSERT INTO batch (id, at) VALUES ($1, $2) ON CONFLICT DO NOTHING RETU
 async def begin_batch(connection: Connection, batch: UUID, now: datetime) -> bool:
     """Enter a batch, in the transaction that stores it; False if it was committed before."""
     return await connection.fetchval(_BEGIN, batch, now) is not None
+
+
+async def try_batch(connection: Connection, now: datetime) -> None:
+    """Raises what asyncpg raises if a batch could not be entered now; enters none."""
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        await begin_batch(connection, uuid4(), now)
+    finally:
+        await transaction.rollback()
 
 
 async def forget_before(connection: Connection, at: datetime) -> bool:

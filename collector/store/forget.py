@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+import asyncpg
+
 from collector.model import PLATFORMS, ProjectId
 from collector.store import rollups
 from collector.store.connect import Connection
@@ -35,12 +37,15 @@ _OF_INSTALL = (
 
 
 async def install(
-    connection: Connection, project: ProjectId, hashes: Sequence[bytes]
+    connection: Connection,
+    project: ProjectId,
+    hashes: Sequence[bytes],
+    deferred: Sequence[bytes] = (),
 ) -> tuple[int, int]:
     """(violations, windows of connections) that are gone, with what made each count once. Sums in
-    which nobody can be told stay."""
+    which nobody can be told stay. deferred: identities of ``drop_deferred``."""
     found = await connection.fetch(_IDENTITIES, project, list(hashes))
-    keys = [row["delivery"] for row in found]
+    keys = [row["delivery"] for row in found] + list(deferred)
     await connection.execute(_LOCK, keys)
     gone = [
         int((await connection.execute(statement, project, list(hashes))).rpartition(" ")[2])
@@ -48,6 +53,26 @@ async def install(
     ]
     await connection.execute("DELETE FROM delivery WHERE key = ANY($1)", keys)
     return gone[1], gone[2]
+
+
+_DEFERRED = """
+SELECT id, frame FROM deferred WHERE project = $1 AND id > $2 ORDER BY id LIMIT $3
+"""
+
+
+async def deferred(
+    connection: Connection, project: ProjectId, after: int, limit: int
+) -> list[asyncpg.Record]:
+    """What waits of a project, in order: an install is named only within the frames."""
+    return await connection.fetch(_DEFERRED, project, after, limit)
+
+
+async def drop_deferred(connection: Connection, ids: Sequence[int]) -> list[bytes]:
+    """Identities of those that are gone. One that is being taken is waited for: it is stored then."""
+    rows = await connection.fetch(
+        "DELETE FROM deferred WHERE id = ANY($1) RETURNING delivery", list(ids)
+    )
+    return [row["delivery"] for row in rows]
 
 
 _MARK = """
@@ -59,6 +84,7 @@ async def mark(connection: Connection, project: ProjectId, now: datetime) -> Non
     """From here on nothing is taken for it or shown of it, and its name is free."""
     await connection.execute(_MARK, project, now)
     await connection.execute("DELETE FROM ingest_key WHERE project = $1", project)
+    await connection.execute("DELETE FROM own_key WHERE project = $1", project)
 
 
 _MARKED = "SELECT id FROM project WHERE forgotten_at IS NOT NULL ORDER BY id"
@@ -81,6 +107,14 @@ _CHUNK = """
     ) SELECT count(*) FROM gone
 """
 _CHUNKS = (
+    """
+    WITH gone AS (
+        DELETE FROM deferred WHERE id IN (
+            SELECT id FROM deferred WHERE project = $1 LIMIT $2
+        ) RETURNING delivery
+    ), identities AS (DELETE FROM delivery WHERE key IN (SELECT delivery FROM gone))
+    SELECT count(*) FROM gone
+    """,
     """
     WITH gone AS (
         DELETE FROM violation WHERE (received_at, delivery) IN (

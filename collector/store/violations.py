@@ -7,74 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import asyncpg
 
-from collector.fingerprint import Grade
 from collector.store.connect import Connection
-from collector.store.rows import Row, columns, details
-
-_ADD = """
-INSERT INTO violation
-    (received_at, delivery, project, signature, app_key, environment, dialect, kind, host,
-     noted_host, port, enforced, blocked, weak, client_time, client_time_raw, time_trust, app_id,
-     app_version, platform, os_version, sdk, sdk_version, install, occurrences, pin_set,
-     served_chain, validated_chain, test, details, trusted, weight)
-SELECT received_at, delivery, project, signature, app_key, environment, dialect, kind, host,
-     noted_host, port, enforced, blocked, weak, client_time, client_time_raw, time_trust, app_id,
-     app_version, platform, os_version, sdk, sdk_version, install, occurrences, pin_set,
-     served_chain, validated_chain, test, details::jsonb, trusted, weight
-FROM unnest($1::timestamptz[], $2::bytea[], $3::int[], $4::bytea[], $5::text[], $6::text[],
-     $7::text[], $8::text[], $9::text[], $10::text[], $11::int[], $12::bool[], $13::bool[],
-     $14::bool[], $15::timestamptz[], $16::text[], $17::text[], $18::text[], $19::text[],
-     $20::text[], $21::text[], $22::text[], $23::text[], $24::bytea[], $25::int[], $26::bytea[],
-     $27::bytea[], $28::bytea[], $29::bool[], $30::text[],
-     $31::bool[], $32::float4[])
-    AS new(received_at, delivery, project, signature, app_key, environment, dialect, kind, host,
-     noted_host, port, enforced, blocked, weak, client_time, client_time_raw, time_trust, app_id,
-     app_version, platform, os_version, sdk, sdk_version, install, occurrences, pin_set,
-     served_chain, validated_chain, test, details, trusted, weight)
-"""
-
-
-def _values(row: Row) -> tuple[object, ...]:
-    v = row.violation
-    return (
-        row.received_at,
-        row.delivery.key,
-        row.project,
-        row.signature,
-        row.app_key,
-        row.environment,
-        v.dialect.value,
-        v.kind.value,
-        row.host,
-        v.noted_host,
-        v.port,
-        v.enforced,
-        v.blocked,
-        row.delivery.grade is Grade.WEAK,
-        v.client_time,
-        None if v.client_time_raw is None else str(v.client_time_raw),
-        v.time_trust.value if v.time_trust else None,
-        v.app_id,
-        v.app_version,
-        v.platform,
-        v.os_version,
-        v.sdk,
-        v.sdk_version,
-        row.install,
-        v.occurrences,
-        row.pin_set,
-        row.served_chain,
-        row.validated_chain,
-        v.test,
-        details(v),
-        row.trusted,
-        v.weight,
-    )
-
-
-async def add(connection: Connection, rows: Sequence[Row]) -> None:
-    if rows:
-        await connection.execute(_ADD, *columns(_values(row) for row in rows))
 
 
 async def make_partition(connection: Connection, day: date) -> None:

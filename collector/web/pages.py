@@ -14,7 +14,6 @@ from aiohttp import web
 from collector.model import Hash
 from collector.store import connections, hosts, ledger, projects, signatures, violations
 from collector.web import rendering
-from collector.web.source import OneAddress
 
 _HOSTS, _SIGNATURES, _VIOLATIONS = 100, 50, 50
 _MEANING = {
@@ -103,7 +102,7 @@ def _verdict(pins: Sequence[str], ladder: list[Place]) -> str:
 class Pages:
     pool: asyncpg.Pool
     clock: Callable[[], datetime]
-    one_address: OneAddress
+    warning: Callable[[], str | None]
     ingest_url: Callable[[], str | None]
 
     async def overview(self, request: web.Request) -> web.Response:
@@ -145,7 +144,7 @@ class Pages:
             violations=[_violation(row, known) for row in newest],
             totals=totals,
             others=others,
-            warning=self.one_address.warning,
+            warning=self.warning(),
             ingest_url=self.ingest_url(),
         )
 

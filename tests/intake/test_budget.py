@@ -115,12 +115,12 @@ async def test_the_rest_is_counted_and_counts_stay_exact(pool: asyncpg.Pool, clo
 async def test_what_is_thin_whatever_the_budget_says(pool: asyncpg.Pool) -> None:
     """It leaves no content either, and its signature is there."""
     key = await project(pool)
-    rows = [row(trustkit_ios(app_version=str(i)), key=key) for i in range(4)]
+    rows = [replace(row(trustkit_ios(app_version=str(i)), key=key), thin=True) for i in range(4)]
     batch = uuid4()
     known = Known()
     async with pool.acquire() as connection:
         for _ in range(2):  # the second time, its answer was lost
-            flushed = await flush(connection, rows, {}, batch, known, NOON, thin=lambda _: True)
+            flushed = await flush(connection, rows, {}, batch, known, NOON)
             assert flushed.accepted == {0, 1, 2, 3}
         assert known.budget.has_room(rows[0].signature, NOON)
     for table, count in (

@@ -28,7 +28,7 @@ class Lossy:
         self.late: list[asyncio.Task[Any]] = []
 
     @asynccontextmanager
-    async def acquire(self) -> AsyncIterator[Any]:
+    async def acquire(self, timeout: float | None = None) -> AsyncIterator[Any]:
         connection = await self.pool.acquire()
         cut = Cut(self, connection) if self.cuts else connection
         self.cuts = max(0, self.cuts - 1)

@@ -105,7 +105,7 @@ async def test_halves_are_not_done_twice_either(pool: asyncpg.Pool, clock: Clock
         def __init__(self) -> None:
             self.cuts = 1
 
-        def acquire(self) -> object:
+        def acquire(self, timeout: float) -> object:
             return self
 
         async def __aenter__(self) -> asyncpg.pool.PoolConnectionProxy:

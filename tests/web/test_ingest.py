@@ -353,7 +353,7 @@ async def test_nothing_durable_is_said_so(site: Site) -> None:
 class _Down:
     """What a pool does while its Postgres is away (tests/commands stops a real one)."""
 
-    def acquire(self) -> Any:
+    def acquire(self, timeout: float) -> Any:
         raise ConnectionRefusedError
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from collector import app
+from collector import listeners
 from collector.app import collecting
 from collector.errors import PinfallError
 from collector.settings import Settings
@@ -48,9 +48,9 @@ async def test_tls_is_reloaded_when_the_files_change(
         tls_cert=cert,
         tls_key=key,
     )
-    reload = app._reload_tls
+    reload = listeners._reload_tls
     monkeypatch.setattr(
-        app, "_reload_tls", lambda context, c, k: reload(context, c, k, seconds=0.05)
+        listeners, "_reload_tls", lambda context, c, k: reload(context, c, k, seconds=0.05)
     )
     async with collecting(settings, Clock()) as collector:
         assert collector.public_url().startswith("https://")

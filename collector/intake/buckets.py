@@ -1,0 +1,45 @@
+"""Token buckets, one a source, in bounded memory. Pure: the time is an argument."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+
+class Buckets:
+    """rate: tokens a second that a bucket gains, up to burst; a new one is full.
+
+    most: buckets remembered. The one that was used longest ago is forgotten first, which fills it: with
+    more sources than that, a limit by network has to hold them.
+    """
+
+    __slots__ = ("_levels", "burst", "most", "rate")
+
+    def __init__(self, rate: float, burst: float, most: int = 50_000) -> None:
+        self.rate, self.burst, self.most = rate, burst, most
+        self._levels: dict[Hashable, tuple[float, float]] = {}  # tokens, and when; oldest use first
+
+    def level(self, key: Hashable, now: float) -> float:
+        """Tokens that are there."""
+        known = self._levels.get(key)
+        if known is None:
+            return self.burst
+        tokens, at = known
+        return min(self.burst, tokens + max(0.0, now - at) * self.rate)
+
+    def spend(self, key: Hashable, tokens: float, now: float) -> None:
+        """Take tokens that ``level`` said are there."""
+        left = self.level(key, now) - tokens
+        self._levels.pop(key, None)
+        self._levels[key] = (left, now)
+        if len(self._levels) > self.most:
+            del self._levels[next(iter(self._levels))]
+
+    def take(self, key: Hashable, tokens: float, now: float) -> bool:
+        """All of the tokens, or none and False."""
+        if self.level(key, now) < tokens:
+            return False
+        self.spend(key, tokens, now)
+        return True
+
+    def __len__(self) -> int:
+        return len(self._levels)

@@ -1,0 +1,151 @@
+"""The spool's files: segments that are only appended to, locked by who writes them.
+
+`<time>-<pid>-<random>.spool`; in the order of their names they are in the order of time. A segment whose
+lock can be had has no writer any more. All functions block: they run in a thread of their own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from collector.intake.frames import HEAD, Found, frames, header
+
+ENDING = ".spool"
+LARGEST = 16 * 1024 * 1024  # bytes of a segment; a crash within a replay repeats at most one
+ASIDE = ".refused"  # frames that Postgres or this version cannot take, kept for a person to look at
+
+
+def listed(directory: Path) -> list[Path]:
+    """Segments, oldest first."""
+    return sorted(path for path in directory.iterdir() if path.name.endswith(ENDING))
+
+
+def used(directory: Path) -> int:
+    """Bytes of all files, those that were put aside included."""
+    total = 0
+    for path in directory.iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            total += path.stat().st_size
+    return total
+
+
+def sync(directory: Path) -> None:
+    """Make the names in a directory durable."""
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@dataclass(slots=True)
+class Segment:
+    """One that is being written. Open it with ``Segment.new``."""
+
+    path: Path
+    handle: int
+    size: int = 0
+    items: int = 0
+
+    @classmethod
+    def new(cls, directory: Path) -> Segment:
+        name = f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(3)}{ENDING}"
+        path = directory / name
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            sync(directory)
+        except OSError:
+            os.close(handle)
+            path.unlink(missing_ok=True)
+            raise
+        return cls(path, handle)
+
+    def append(self, data: bytes, items: int) -> None:
+        """Durable when this returns. Raises OSError: then nothing of it is there."""
+        try:
+            written = 0
+            while written < len(data):
+                written += os.write(self.handle, memoryview(data)[written:])
+            os.fdatasync(self.handle)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self.handle, self.size)
+                os.lseek(self.handle, self.size, os.SEEK_SET)
+            raise
+        self.size += len(data)
+        self.items += items
+
+    def close(self) -> None:
+        """Let go of the lock: from now on anybody may replay it."""
+        os.close(self.handle)
+        if not self.size:
+            self.path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A segment that is being replayed, and that nobody else writes or replays."""
+
+    path: Path
+    handle: int
+    data: bytes = field(repr=False)
+
+    @classmethod
+    def take(cls, path: Path) -> Reading | None:
+        """None where somebody writes or replays it, or it is gone."""
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.exists():  # else whoever had it before us was done with it
+                with os.fdopen(os.dup(handle), "rb") as file:
+                    return cls(path, handle, file.read())
+        except BlockingIOError:
+            pass
+        os.close(handle)
+        return None
+
+    def frames(self) -> Iterator[Found]:
+        return frames(self.data)
+
+    def done(self) -> None:
+        """All of it is in Postgres, or put aside."""
+        self.path.unlink(missing_ok=True)
+        sync(self.path.parent)
+
+    def close(self) -> None:
+        os.close(self.handle)
+
+
+def put_aside(path: Path, data: bytes) -> None:
+    """Keep bytes of a segment that cannot be replayed, so that the rest of it can go."""
+    directory = path.parent
+    kept = directory / (path.name.removesuffix(ENDING) + ASIDE)
+    handle = os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(handle, data)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    sync(directory)
+
+
+def waiting(path: Path) -> int:
+    """Items in a segment, by its headers alone, as far as they can be followed."""
+    items, place = 0, 0
+    with path.open("rb") as file:
+        while (head := header(file.read(HEAD))) is not None:
+            items += head[1]
+            place += HEAD + head[0]
+            file.seek(place)
+    return items

@@ -1,0 +1,290 @@
+"""The supervisor's end: starts workers, starts again those that die, adds up what they count."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+import structlog
+
+from collector.background import running
+from collector.errors import PinfallError
+from collector.metrics import Metrics
+from collector.settings import Address
+from collector.workers import merge
+from collector.workers.link import Failed, Snapshot, framed, hear
+
+log = structlog.get_logger()
+
+Tick = Callable[[], Awaitable[None]]
+
+_START = 60.0  # seconds that the first start may take
+_STOP = 30.0  # that a worker may take: 15 for requests in flight, the rest to flush and close
+_LONG = 10.0  # a worker that lived so long is started again at once
+_PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 10.0)  # before a start, by short lives in a row
+_ANSWER = 0.2  # that a scrape waits for new numbers
+_SILENT = 10.0  # then a worker counts as not alive
+_MAIN = (
+    "import sys; sys.path[:] = sys.argv[4:]; "
+    "from collector.commands.worker import main; sys.exit(main(sys.argv[1:4]))"
+)
+
+
+def command(link: int, number: int, address: Address) -> list[str]:
+    """A Python like this one, whatever started it: it imports from the same places, and heeds
+    PYTHON* variables only if this one does. link: the descriptor that it inherits."""
+    flags = ["-P", "-E"] if sys.flags.ignore_environment else ["-P"]
+    return [sys.executable, *flags, "-c", _MAIN, str(link), str(number), str(address), *sys.path]
+
+
+def pause(short_lives: int) -> float:
+    """Seconds before the next start."""
+    return _PAUSES[min(max(short_lives - 1, 0), len(_PAUSES) - 1)]
+
+
+@dataclass(slots=True)
+class _Worker:
+    """One of the workers, through all its lives."""
+
+    number: int
+    first: asyncio.Future[None]  # of the first life: done when it listens
+    process: asyncio.subprocess.Process | None = None
+    writer: asyncio.StreamWriter | None = None
+    newest: Snapshot | None = None
+    heard_at: float = 0.0
+    waiting: list[tuple[int, asyncio.Future[None]]] = field(default_factory=list)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)  # and is not started again
+
+    def ask(self, question: int) -> asyncio.Future[None] | None:
+        """Done when the answer is there, or will not come; None where nobody can be asked."""
+        writer = self.writer
+        if self.newest is None or writer is None or writer.transport.get_write_buffer_size():
+            return None
+        writer.write(framed(question))
+        answer = asyncio.get_running_loop().create_future()
+        self.waiting.append((question, answer))
+        return answer
+
+    def answered(self, newest: float) -> None:
+        for question, answer in self.waiting:
+            if question <= newest and not answer.done():
+                answer.set_result(None)
+        self.waiting = [(q, answer) for q, answer in self.waiting if not answer.done()]
+
+
+class Fleet:
+    """``start``: (descriptor, number) to the command line of a worker.
+
+    ``past``: what workers counted that are no more. Sums never go down when a worker does; what it
+    counted after its last snapshot, of about a second, is in the ledger alone.
+    """
+
+    def __init__(
+        self, workers: int, start: Callable[[int, int], Sequence[str]], metrics: Metrics
+    ) -> None:
+        self.size = workers
+        self.past = merge.Sums()
+        self._start = start
+        self._metrics = metrics
+        self._workers: list[_Worker] = []
+        self._asked = 0
+        self._stopping = asyncio.Event()
+
+    @property
+    def alive(self) -> int:
+        """Workers that were heard of a moment ago."""
+        now = asyncio.get_running_loop().time()
+        return sum(
+            worker.newest is not None and now - worker.heard_at < _SILENT
+            for worker in self._workers
+        )
+
+    @property
+    def is_down(self) -> bool:
+        """Whether the last commit of each failed."""
+        told = self._snapshots()
+        return bool(told) and all(snapshot.is_down for snapshot in told)
+
+    def warning(self) -> str | None:
+        """What a worker warns of, if one does."""
+        return next((told.warning for told in self._snapshots() if told.warning), None)
+
+    async def exposition(self) -> bytes:
+        """The metrics of this process and of all workers, those that are no more among them."""
+        await self._look_again()
+        own = merge.families(self._metrics.registry.collect())
+        workers = [snapshot.families for snapshot in self._snapshots()]
+        return merge.exposition([own, *workers, self.past.families()])
+
+    def forgetting_projects(self, tick: Tick) -> Tick:
+        """A round that reads which projects there are: those that are gone leave the past, too.
+
+        Only what was there before the reading: a worker that died meanwhile may have known more.
+        """
+
+        async def round_() -> None:
+            before = self.past.owners()
+            await tick()
+            gone = {project for project, _ in before if not self._metrics.knows(project)}
+            self.past.forget(lambda owner: owner[0] in gone)
+
+        return round_
+
+    def forgetting_hosts(self, tick: Tick) -> Tick:
+        """The same of a round that reads which hosts are admitted."""
+
+        async def round_() -> None:
+            before = self.past.owners()
+            await tick()
+            knows = self._metrics.knows
+            gone = {owner for owner in before if knows(owner[0]) and not knows(*owner)}
+            self.past.forget(lambda owner: owner in gone)
+
+        return round_
+
+    def _snapshots(self) -> list[Snapshot]:
+        return [worker.newest for worker in self._workers if worker.newest is not None]
+
+    async def _look_again(self) -> None:
+        self._asked += 1
+        asked = [worker.ask(self._asked) for worker in self._workers]
+        answers = [answer for answer in asked if answer is not None]
+        if answers:
+            await asyncio.wait(answers, timeout=_ANSWER)
+        for answer in answers:
+            answer.cancel()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Workers for the life of the block. Raises PinfallError if one cannot start at first."""
+        loop = asyncio.get_running_loop()
+        async with AsyncExitStack() as stack:
+            self._workers = [_Worker(n, loop.create_future()) for n in range(1, self.size + 1)]
+            for worker in self._workers:
+                name = f"worker-{worker.number}"
+                await stack.enter_async_context(running(name, self._keep(worker)))
+            stack.push_async_callback(self._stop)
+            firsts = [worker.first for worker in self._workers]
+            await asyncio.wait(firsts, timeout=_START, return_when=asyncio.FIRST_EXCEPTION)
+            for first in firsts:
+                if not first.done():
+                    first.cancel()
+            failed = [e for f in firsts if not f.cancelled() and (e := f.exception())]
+            if failed:
+                raise failed[0]
+            if any(first.cancelled() for first in firsts):
+                raise PinfallError(f"workers do not listen after {_START:.0f} s")
+            yield
+
+    async def _keep(self, worker: _Worker) -> None:
+        try:
+            await self._lives(worker)
+        finally:
+            worker.ended.set()
+        await asyncio.Event().wait()  # whoever ends by itself ends the process
+
+    async def _lives(self, worker: _Worker) -> None:
+        """One life after the other, until all stop or the first does not begin."""
+        loop = asyncio.get_running_loop()
+        short_lives = 0
+        while True:
+            began = loop.time()
+            try:
+                how = await self._live(worker)
+            except OSError as error:  # no process to be had
+                how = {"reason": error.strerror or type(error).__name__}
+            if not worker.first.done():
+                reason = how.get("reason") or f"it ended: {how}"
+                worker.first.set_exception(PinfallError(str(reason)))
+                return
+            if self._stopping.is_set():
+                return
+            log.error("worker.died", worker=worker.number, **how)
+            self._metrics.worker_restarts.inc()
+            short_lives = 0 if loop.time() - began >= _LONG else short_lives + 1
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), pause(short_lives))
+                return
+
+    async def _live(self, worker: _Worker) -> dict[str, object]:
+        """One life, to its end; how it ended."""
+        ours, theirs = socket.socketpair()
+        with ours:  # until the loop has it
+            ours.setblocking(False)
+            with theirs:
+                line = self._start(theirs.fileno(), worker.number)
+                process = await asyncio.create_subprocess_exec(
+                    *line, pass_fds=(theirs.fileno(),), stdin=asyncio.subprocess.DEVNULL
+                )
+            worker.process = process
+            if self._stopping.is_set():
+                process.terminate()
+            reader, writer = await asyncio.open_connection(sock=ours.dup())
+        worker.writer = writer
+        failed = await self._hear_out(worker, reader, process.pid)
+        worker.writer = None
+        writer.close()  # a worker that lives and cannot be understood stops, too
+        try:
+            async with asyncio.timeout(_STOP):
+                code = await process.wait()
+        except TimeoutError:
+            _signal(process, signal.SIGKILL)
+            code = await process.wait()
+        worker.process = None
+        self._bury(worker)
+        if failed:
+            return {"reason": failed.reason}
+        if code < 0:
+            return {"signal": signal.Signals(-code).name}
+        return {"exit_code": code}
+
+    async def _hear_out(
+        self, worker: _Worker, reader: asyncio.StreamReader, pid: int
+    ) -> Failed | None:
+        """Keep the newest snapshot until there are no more."""
+        loop = asyncio.get_running_loop()
+        failed = None
+        while (told := await hear(reader)) is not None:
+            if isinstance(told, Failed):
+                failed = told
+                continue
+            if worker.newest is None:
+                log.info("worker.started", worker=worker.number, pid=pid)
+            worker.newest = told
+            worker.heard_at = loop.time()
+            worker.answered(told.answers)
+            if not worker.first.done():
+                worker.first.set_result(None)
+        return failed
+
+    def _bury(self, worker: _Worker) -> None:
+        """In one step: a scrape finds it here or there, never twice or not at all."""
+        last, worker.newest = worker.newest, None
+        worker.answered(float("inf"))
+        if last is not None:
+            self.past.add(last.families, gauges=False)
+            self._metrics.unanswered.inc(merge.value(last.families, "pinfall_waiting_reports"))
+
+    async def _stop(self) -> None:
+        """All at once; each may finish what it has."""
+        self._stopping.set()
+        for worker in self._workers:
+            if worker.process is not None:
+                _signal(worker.process, signal.SIGTERM)
+        ended = [asyncio.create_task(worker.ended.wait()) for worker in self._workers]
+        await asyncio.wait(ended, timeout=_STOP)
+        for worker in self._workers:
+            if worker.process is not None:
+                log.error("worker.killed", worker=worker.number, seconds=_STOP)
+                _signal(worker.process, signal.SIGKILL)
+        await asyncio.wait(ended)
+
+
+def _signal(process: asyncio.subprocess.Process, number: int) -> None:
+    with suppress(ProcessLookupError):  # it ended meanwhile
+        process.send_signal(number)
