@@ -47,7 +47,7 @@ async def waiting(connection: Connection, most: int) -> int:
     """How many there are, counted up to ``most``."""
     return int(
         await connection.fetchval(
-            "SELECT count(*) FROM (SELECT FROM deferred LIMIT $1) AS some", most
+            "SELECT count(*) FROM (SELECT FROM deferred LIMIT $1) AS counted", most
         )
     )
 
