@@ -7,8 +7,9 @@ takes between two looks on top.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,7 +19,7 @@ _REMEMBERED = 50_000  # signatures and hours
 _FORGET = timedelta(hours=26)  # by then what waited in a queue has come
 
 Slot = tuple[bytes, int]  # signature, hours since 1970
-Take = Callable[[bytes, datetime], bool]
+Take = Callable[[Sequence[bytes], Sequence[datetime]], list[bool]]  # signatures, times of receipt
 
 
 def hour_of(at: datetime) -> int:
@@ -37,14 +38,20 @@ class Budget:
     def has_room(self, signature: bytes, at: datetime) -> bool:
         return not self._spent or (signature, hour_of(at)) not in self._spent
 
-    def take(self, signature: bytes, at: datetime) -> Slot | None:
-        """Room for one row, or None."""
-        slot = signature, hour_of(at)
-        used = self._used.get(slot, 0)
-        if used >= self.most:
-            return None
-        self._use(slot, used + 1)
-        return slot
+    def take(self, wanted: Sequence[Slot]) -> list[bool]:
+        """Room for rows, first come, first served: which of them have it."""
+        counts = Counter(wanted)
+        left = {slot: max(0, self.most - self._used.get(slot, 0)) for slot in counts}
+        enough = all(rows <= left[slot] for slot, rows in counts.items())
+        for slot, rows in counts.items():
+            self._use(slot, self._used.get(slot, 0) + min(rows, left[slot]))
+        if enough:
+            return [True] * len(wanted)
+        has_room = []
+        for slot in wanted:
+            left[slot] -= 1
+            has_room.append(left[slot] >= 0)
+        return has_room
 
     def give_back(self, taken: Mapping[Slot, int]) -> None:
         """Rows that were not stored after all."""
@@ -91,14 +98,22 @@ async def spending(budget: Budget) -> AsyncIterator[Take]:
     """Take room for rows inside the block; where it raises, nothing was stored and all is given back."""
     taken: Counter[Slot] = Counter()
 
-    def take(signature: bytes, at: datetime) -> bool:
-        slot = budget.take(signature, at)
-        if slot is not None:
-            taken[slot] += 1
-        return slot is not None
+    def take(signatures: Sequence[bytes], ats: Sequence[datetime]) -> list[bool]:
+        slots = list(zip(signatures, _hours(ats), strict=True))
+        has_room = budget.take(slots)
+        taken.update(slots if all(has_room) else itertools.compress(slots, has_room))
+        return has_room
 
     try:
         yield take
     except BaseException:
         budget.give_back(taken)
         raise
+
+
+def _hours(ats: Sequence[datetime]) -> list[int]:
+    """Most batches lie within one."""
+    if not ats:
+        return []
+    first, last = hour_of(min(ats)), hour_of(max(ats))
+    return [first] * len(ats) if first == last else [hour_of(at) for at in ats]

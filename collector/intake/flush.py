@@ -6,6 +6,7 @@ one, so that flushes wait for each other and never both ways round.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -80,7 +81,7 @@ async def flush(
     learnt: list[Hashable] = []
     admitted: set[Place] = set()
     samples: list[Sample] = []
-    async with spending(known.budget) as has_room, connection.transaction():
+    async with spending(known.budget) as take, connection.transaction():
         is_new = await deliveries.begin_batch(connection, batch, now)
         # Projects stay until this commits; what came for one that was deleted is nobody's.
         there = await projects.hold(connection, sorted({row.project for row in rows}))
@@ -94,7 +95,7 @@ async def flush(
             at_once = [row for row in fresh if not (isinstance(row, Row) and row.deferred)]
             await _defer(connection, later, known)
             new_rows = [row for row in at_once if isinstance(row, Row)]
-            content_learnt = await store_violations(connection, new_rows, has_room, known, now)
+            content_learnt = await store_violations(connection, new_rows, take, known, now)
             samples = await _add_samples(connection, _samples(fresh), known, now)
             admitted, hosts_learnt = await admit(connection, at_once, known, now)
             learnt = [*content_learnt, *hosts_learnt]
@@ -121,12 +122,10 @@ async def store_violations(
     room = known.budget.has_room
     detailed = [row for row in rows if not row.thin and room(row.signature, row.received_at)]
     learnt = await _add_content(connection, detailed, rows, known, now)
-    kept = {id(row) for row in detailed}
-    whole = [id(row) in kept and take(row.signature, row.received_at) for row in rows]
+    whole = _whole(rows, detailed, take)
     await failures.add(connection, rows, whole)
-    sums = rollups.grouped(rows, whole)
-    await rollups.append(connection, sums)
-    await signatures.append(connection, _deltas(sums))
+    await rollups.append(connection, rollups.grouped(rows, whole))
+    await signatures.append(connection, _deltas(rows, whole))
     return learnt
 
 
@@ -223,9 +222,22 @@ async def _add_content(
     return [*certificates, *new_chains, *pin_sets, *new_signatures]
 
 
-def _deltas(sums: Mapping[rollups.Key, rollups.Sums]) -> dict[bytes, tuple[datetime, int, int]]:
-    deltas: dict[bytes, tuple[datetime, int, int]] = {}
-    for (signature, *_), s in sums.items():
-        last, count, whole = deltas.get(signature, (s.last, 0, 0))
-        deltas[signature] = (max(last, s.last), count + s.violations, whole + s.whole)
-    return deltas
+def _whole(rows: Sequence[Row], detailed: Sequence[Row], take: Take) -> list[bool]:
+    """Which of the rows are stored whole. detailed: those of them that may be, in the same order."""
+    has_room = take([row.signature for row in detailed], [row.received_at for row in detailed])
+    if len(detailed) == len(rows):
+        return has_room
+    kept = {id(row) for row, has in zip(detailed, has_room, strict=True) if has}
+    return [id(row) in kept for row in rows]
+
+
+def _deltas(rows: Sequence[Row], whole: Sequence[bool]) -> dict[bytes, tuple[datetime, int, int]]:
+    """When a signature was last seen, how often, and how many of those are stored whole."""
+    found = Counter(row.signature for row in rows)
+    found_whole = Counter(row.signature for row in itertools.compress(rows, whole))
+    last: dict[bytes, datetime] = {}
+    for row in rows:
+        at = last.get(row.signature)
+        if at is None or at < row.received_at:
+            last[row.signature] = row.received_at
+    return {id_: (last[id_], count, found_whole[id_]) for id_, count in found.items()}

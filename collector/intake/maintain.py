@@ -35,6 +35,7 @@ AHEAD = 3  # days of partitions
 DELIVERIES = timedelta(days=10)  # identity is exact for 8
 ADDRESSES = timedelta(days=8)  # sightings, and the secrets that hash networks
 CONNECTIONS = timedelta(days=400)  # sums of connections
+HOURS = timedelta(days=62)  # that the ledger is by hour, then by day
 IDLE = timedelta(days=30)  # then a host that nobody registered is released
 PROPOSALS = timedelta(days=3)  # that a host is proposed for, after its last report
 
@@ -92,6 +93,7 @@ async def maintain(
             c, now - timedelta(days=rollups.MINUTES_DAYS), now - timedelta(days=keep.rollups)
         ),
         lambda c: signatures.forget_before(c, now - sums),
+        lambda c: ledger.compact(c, now - HOURS),
     )
     await make_partitions(pool, now)
     until = asyncio.get_running_loop().time() + seconds

@@ -63,7 +63,7 @@ async def _store(connection: Connection, rows: Sequence[Row], known: Known, now:
     if not rows:
         return
     try:
-        async with connection.transaction(), spending(known.budget) as take:
+        async with spending(known.budget) as take, connection.transaction():
             there = await projects.hold(connection, sorted({row.project for row in rows}))
             kept = [row for row in rows if row.project in there]
             learnt = await store_violations(connection, kept, take, known, now)

@@ -172,8 +172,9 @@ async def named(
     return await connection.fetch(_NAMED, limit, project)
 
 
-SIGHTINGS = 5_000  # of one host that installs and networks are counted in
-_ROLLUPS = 200_000  # sums that are added up for hosts that are not admitted
+SIGHTINGS = 5_000  # of one host that installs and networks are counted in,
+_ALL_SIGHTINGS = 100_000  # and of all on one page
+_ROLLUPS = 50_000  # sums that are added up for hosts that are not admitted
 
 # Sums of whole hours, of the minutes before the first, and what is not folded yet. Everything of one
 # host is found by an index, and is bounded.
@@ -196,30 +197,21 @@ WITH fresh AS (
     ) AS minutes
     LEFT JOIN fresh ON fresh.project = h.project AND fresh.host = h.name
     ORDER BY violations DESC, p.name, h.name LIMIT $1
-), recent AS MATERIALIZED (
-    SELECT l.project, l.name, s.install, s.network FROM listed l CROSS JOIN LATERAL (
-        SELECT install, network FROM sighting s
-        WHERE s.project = l.project AND s.host = l.name AND s.received_at > $4
-        ORDER BY received_at DESC LIMIT $5
-    ) AS s
-), looked AS (
-    SELECT project, name, count(*) AS sightings FROM recent GROUP BY project, name
-), people AS (
-    SELECT project, name, count(*) AS installs
-    FROM (SELECT DISTINCT project, name, install FROM recent) AS each_once GROUP BY project, name
-), places AS (
-    SELECT project, name, count(*) AS networks
-    FROM (SELECT DISTINCT project, name, network FROM recent) AS each_once GROUP BY project, name
 )
 SELECT l.project_name AS project, l.name AS host, l.admitted_at, l.registered, l.violations,
-    coalesce(people.installs, 0) AS installs, coalesce(places.networks, 0) AS networks,
-    coalesce(looked.sightings, 0) >= $5 AS partial,
+    newest.installs, newest.networks, newest.sightings >= $5 AS partial,
     coalesce(
         (SELECT max(s.received_at) FROM sighting s WHERE s.project = l.project AND s.host = l.name),
         (SELECT max(r.hour) FROM rollup_hour r WHERE r.project = l.project AND r.host = l.name)
     ) AS last_seen
-FROM listed l LEFT JOIN looked USING (project, name) LEFT JOIN people USING (project, name)
-LEFT JOIN places USING (project, name)
+FROM listed l CROSS JOIN LATERAL (
+    SELECT count(*) AS sightings, count(DISTINCT install) AS installs, count(DISTINCT network) AS networks
+    FROM (
+        SELECT install, network FROM sighting s
+        WHERE s.project = l.project AND s.host = l.name AND s.received_at > $4
+        ORDER BY received_at DESC LIMIT $5
+    ) AS read
+) AS newest
 ORDER BY l.violations DESC, l.project_name, l.name
 """
 
@@ -234,10 +226,13 @@ def _edges(since: datetime) -> tuple[datetime, datetime]:
 async def listed(connection: Connection, since: datetime, limit: int) -> Sequence[asyncpg.Record]:
     """Admitted hosts, those with most violations since then, to the minute, first.
 
-    partial: installs and networks are of the newest SIGHTINGS sightings only: there are at least as
-    many. last_seen: to the hour where it is longer ago than sightings are kept.
+    partial: installs and networks are of the newest SIGHTINGS sightings only, or fewer where there are
+    many hosts: there are at least as many. last_seen: to the hour where it is longer ago than sightings
+    are kept.
     """
-    return await connection.fetch(_LIST, limit, *_edges(since), since, SIGHTINGS)
+    number = await connection.fetchval("SELECT count(*) FROM host")
+    most = min(SIGHTINGS, _ALL_SIGHTINGS // max(1, min(limit, number)))
+    return await connection.fetch(_LIST, limit, *_edges(since), since, most)
 
 
 _OTHERS = """

@@ -7,7 +7,9 @@ so sums are exact at any moment.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NamedTuple
 
@@ -36,36 +38,51 @@ class Key(NamedTuple):
     test: bool
 
 
+@dataclass(slots=True)
 class Sums:
     """Of one key of one batch; ``row`` is any of it."""
 
-    __slots__ = ("last", "occurrences", "row", "violations", "weight", "whole")
-
-    def __init__(self, row: Row) -> None:
-        self.row = row
-        self.last = row.received_at
-        self.violations = self.whole = self.occurrences = 0
-        self.weight = 0.0
+    row: Row
+    violations: int = 0
+    occurrences: int = 0
+    weight: float = 0.0
+    whole: int = 0
 
 
 def grouped(rows: Sequence[Row], whole: Sequence[bool]) -> dict[Key, Sums]:
     """The sums of a batch. whole: which of the rows are stored as such."""
-    found: dict[tuple[object, ...], Sums] = {}
-    for row, is_whole in zip(rows, whole, strict=True):
-        v, at = row.violation, row.received_at
-        minute = at.replace(second=0, microsecond=0)
-        # A plain tuple: one that has names costs three times as much, and is equal.
-        key = (row.signature, minute, row.environment, v.platform, v.enforced, v.test)
+    if not rows:
+        return {}
+    alike = Counter(
+        (r.signature, minute, r.environment, v.platform, v.enforced, v.test, v.occurrences, v.weight, is_whole)
+        for r, v, minute, is_whole in zip(
+            rows, [r.violation for r in rows], _minutes(rows), whole, strict=True
+        )
+    )  # fmt: skip
+    any_of = {row.signature: row for row in rows}
+    found: dict[Key, Sums] = {}
+    for told, rows_alike in alike.items():
+        signature, minute, environment, platform, enforced, test, occurrences, weight, is_whole = (
+            told
+        )
+        key = Key(signature, minute, environment, platform, enforced, test)
         sums = found.get(key)
         if sums is None:
-            sums = found[key] = Sums(row)
-        sums.violations += 1
-        sums.occurrences += v.occurrences
-        sums.weight += v.weight
-        sums.whole += is_whole
-        if at > sums.last:  # noqa: PLR1730 (a call of max costs as much as all the rest)
-            sums.last = at
-    return found  # type: ignore[return-value]
+            sums = found[key] = Sums(any_of[signature])
+        sums.violations += rows_alike
+        sums.occurrences += occurrences * rows_alike
+        sums.weight += weight * rows_alike
+        sums.whole += is_whole * rows_alike
+    return found
+
+
+def _minutes(rows: Sequence[Row]) -> list[datetime]:
+    """Of receipt. Most batches lie within one."""
+    ats = [row.received_at for row in rows]
+    first, last = (at.replace(second=0, microsecond=0) for at in (min(ats), max(ats)))
+    if first == last:
+        return [first] * len(ats)
+    return [at.replace(second=0, microsecond=0) for at in ats]
 
 
 _APPEND = """

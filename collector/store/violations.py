@@ -105,9 +105,9 @@ LEFT JOIN pin_set s ON s.id = v.pin_set
 WHERE true{conditions}
 ORDER BY v.received_at DESC, v.delivery DESC LIMIT {limit}
 """
-# What a filter compares; names are those of the API.
+# What a filter compares; names are those of the API. The project by its id, as the index has it.
 _FILTERS = {
-    "project": "p.name = {}",
+    "project": "v.project = (SELECT id FROM project WHERE name = {})",
     "app": "v.app_key = {}",
     "environment": "v.environment = {}",
     "host": "v.host = {}",
