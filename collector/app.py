@@ -33,12 +33,13 @@ from collector.web.api.manage import Manage
 from collector.web.api.people import People
 from collector.web.api.read import Read
 from collector.web.api.routes import api_routes
+from collector.web.descriptors import room
+from collector.web.door import Door
 from collector.web.health import Health
 from collector.web.ingest import Ingest
 from collector.web.listener import Listener
 from collector.web.operator import operator_app, page_routes
 from collector.web.pages import Pages
-from collector.web.proxy_protocol import accept_proxy_protocol
 from collector.web.setup import Setup
 from collector.web.signin import SignIn
 
@@ -103,7 +104,14 @@ async def collecting(
         keyring = Keyring(pool, settings.hash_key)
         day_secrets = DaySecrets(pool)
         taking = Taking(intake, metrics, day_secrets)
-        ingest = Ingest(keyring, taking, metrics, clock, settings.trusted_proxies)
+        door = Door(
+            metrics,
+            room(settings.max_connections),
+            lambda: intake._queued / intake.most,  # noqa: SLF001 (a gauge of it is for the queue to offer)
+            settings.trusted_proxies,
+        )
+        await stack.enter_async_context(running("door", door.run()))
+        ingest = Ingest(keyring, taking, metrics, clock, door, settings.trusted_proxies)
 
         async def keys() -> None:
             await keyring.refresh()
@@ -171,7 +179,7 @@ async def collecting(
         manage = Manage(reading, keyring, intake, changes, lambda: url[0] if url else "")
         routes = [
             *page_routes(
-                Health(intake, metrics, ingest.one_address),
+                Health(intake, metrics, ingest.one_address, door),
                 Pages(reading, clock, ingest.one_address, lambda: url[0] if url else None),
                 Setup(reading, manage, clock),
                 SignIn(access, clock),
@@ -185,11 +193,10 @@ async def collecting(
         ]
         operator = operator_app(access, routes)
         runner = web.AppRunner(operator, access_log=None, shutdown_timeout=_SHUTDOWN)
-        operator_port = await _listen(stack, runner, settings.operator_address, None)
-        public = web.ServerRunner(Listener(ingest), shutdown_timeout=_SHUTDOWN)
-        public_port = await _listen(
-            stack, public, settings.public_address, tls, proxied=settings.proxy_protocol
-        )
+        operator_port = await _listen(stack, runner, settings.operator_address)
+        listener = Listener(ingest, door, tls, proxied=settings.proxy_protocol)
+        public = web.ServerRunner(listener, shutdown_timeout=_SHUTDOWN)
+        public_port = await _listen(stack, public, settings.public_address)
         running_collector = Collector(
             settings,
             public_port,
@@ -218,26 +225,17 @@ async def _close(pool: object) -> None:
         pool.terminate()  # type: ignore[attr-defined]
 
 
-async def _listen(
-    stack: AsyncExitStack,
-    runner: web.BaseRunner,
-    address: Address,
-    tls: ssl.SSLContext | None,
-    *,
-    proxied: bool = False,
-) -> int:
+async def _listen(stack: AsyncExitStack, runner: web.BaseRunner, address: Address) -> int:
     """Serve; returns the port."""
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    if proxied:
-        accept_proxy_protocol(runner)
     try:
         listener = _socket(address)
     except OSError as error:
         hint = "; is something else running there?" if error.errno == errno.EADDRINUSE else ""
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise PinfallError(f"cannot listen on {address}: {reason}{hint}") from None
-    await web.SockSite(runner, listener, ssl_context=tls, backlog=1024).start()
+    await web.SockSite(runner, listener, backlog=1024).start()
     return int(listener.getsockname()[1])
 
 

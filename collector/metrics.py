@@ -76,6 +76,9 @@ class Metrics:
             "Connections that were turned away before there was a report to count.",
             ["reason"], registry=registry,
         )  # fmt: skip
+        self.open_connections = Gauge(
+            "pinfall_open_connections", "Connections of the public listener.", registry=registry
+        )
         self.ticks = Counter(
             "pinfall_background_ticks_total", "Rounds of a background task.",
             ["task", "result"], registry=registry,

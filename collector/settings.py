@@ -60,6 +60,7 @@ class Settings:
     tls_key: Path | None = None
     trusted_proxies: tuple[Network, ...] = ()
     proxy_protocol: bool = False  # expect PROXY protocol v2 on the public listener
+    max_connections: int = 0  # of the public listener; 0: as many as descriptors allow
     hash_key: str | None = field(default=None, repr=False)
     retention_days: int = 30  # of violations
     audit_days: int = 400
@@ -102,6 +103,13 @@ def _days(text: str) -> int:
     return days
 
 
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 0:
+        raise ValueError("0 or more")
+    return count
+
+
 def _url(text: str) -> str:
     if not re.fullmatch(r"https?://[^\s/]+(/[^\s]*)?", text):
         raise ValueError("not an http(s) URL")
@@ -118,6 +126,7 @@ _READ: dict[str, tuple[Callable[[str], object], str]] = {
     "tls_key": (Path, "a path"),
     "trusted_proxies": (_networks, "networks such as 10.0.0.0/8,2001:db8::/32"),
     "proxy_protocol": (_boolean, "true or false"),
+    "max_connections": (_count, "a number, 0 for as many as descriptors allow"),
     "hash_key": (str, "a text of 16 characters or more"),
     "retention_days": (_days, "a number of days from 1 to 3650"),
     "audit_days": (_days, "a number of days from 1 to 3650"),

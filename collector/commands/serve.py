@@ -21,6 +21,7 @@ from collector.errors import PinfallError
 from collector.logs import set_up_logs
 from collector.settings import Settings, load_settings
 from collector.store.migrate import head, migrate, revision
+from collector.web.descriptors import raise_limit
 
 EXAMPLES = """examples:
   PINFALL_DATABASE_URL=postgresql://pinfall@db/pinfall pinfall serve --migrate
@@ -68,6 +69,7 @@ def serving(
     beside: Callable[[], Coroutine[None, None, None]] | None = None,
 ) -> int:
     """Run until SIGTERM or SIGINT. beside: a task for as long."""
+    raise_limit()
 
     async def until_told() -> None:
         stop = asyncio.Event()

@@ -12,6 +12,7 @@ from collector.background import within
 from collector.intake.queue import Intake
 from collector.metrics import Metrics
 from collector.store.connect import STORE_DOWN
+from collector.web.door import Door
 from collector.web.source import OneAddress
 
 
@@ -20,6 +21,7 @@ class Health:
     intake: Intake
     metrics: Metrics
     one_address: OneAddress
+    door: Door
 
     async def scrape(self, _request: web.Request) -> web.Response:
         body = generate_latest(self.metrics.registry)
@@ -31,7 +33,8 @@ class Health:
 
     async def ready(self, _request: web.Request) -> web.Response:
         """200 while reports can be made durable."""
-        warnings = [warning] if (warning := self.one_address.warning) else []
+        warnings = [told for told in (self.one_address.warning, self.door.warning) if told]
+        connections = {"open": len(self.door.room), "room": self.door.room.most}
         reason = "the last commit failed" if self.intake.is_down else None
         try:
             read_only = await within(3.0, self._read_only())
@@ -40,8 +43,9 @@ class Health:
             reason = "Postgres does not answer"
         if reason:
             told = {"state": "down", "reason": reason, "warnings": warnings}
-            return web.json_response(told, status=503)
-        return web.json_response({"state": "ready", "warnings": warnings})
+            return web.json_response({**told, "connections": connections}, status=503)
+        told = {"state": "ready", "warnings": warnings}
+        return web.json_response({**told, "connections": connections})
 
     async def _read_only(self) -> bool:
         async with self.intake.pool.acquire() as connection:

@@ -24,6 +24,9 @@ from collector.store.connect import STORE_DOWN
 from collector.web import answers
 from collector.web.answers import Answer
 from collector.web.bodies import Pace, read
+from collector.web.budget import OverloadedError
+from collector.web.door import Door
+from collector.web.refusal import OVERLOADED
 from collector.web.source import OneAddress, address_of
 from collector.web.verdicts import refused, summed
 
@@ -43,6 +46,7 @@ class Ingest:
     taking: Taking
     metrics: Metrics
     clock: Callable[[], datetime]
+    door: Door
     proxies: tuple[Network, ...] = ()
     limits: Limits = LIMITS
     pace: Pace = field(default_factory=Pace)
@@ -69,11 +73,17 @@ class Ingest:
             return answers.problem(500, closes=True)
 
     async def _timed(self, request: web.BaseRequest, path: str) -> Answer:
+        if not self.door.begins():
+            return OVERLOADED
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
             return await self._post(request, path)
+        except OverloadedError:
+            self.door.count("overloaded")
+            return OVERLOADED
         finally:
+            self.door.ends(request)
             self.metrics.ingest.observe(loop.time() - began)
 
     async def _post(self, request: web.BaseRequest, path: str) -> Answer:
@@ -82,7 +92,7 @@ class Ingest:
             key = await self._key(request, path)
             if "Expect" in request.headers and not _go_on(request):
                 return answers.problem(417, closes=True)
-            body = await read(request, self.limits.body_bytes, self.pace)
+            body = await read(request, self.limits.body_bytes, self.pace, self.door.bodies)
             received_at = self.clock()
             agent = request.headers.get("User-Agent")
             hints = Hints(received_at, agent[:_AGENT] if agent else None)
