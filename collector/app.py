@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -116,8 +117,7 @@ async def collecting(
         operator_port = await listen(stack, runner, bound(settings.operator_address))
         if fleet is None:
             public = bound(settings.public_address)
-            listener = web.ServerRunner(Listener(core.ingest), shutdown_timeout=SHUTDOWN)
-            await listen(stack, listener, public, tls, proxied=settings.proxy_protocol)
+            await listen(stack, _public(core, tls), public)
         else:
             await stack.enter_async_context(fleet.running())
         running_collector = Collector(
@@ -148,7 +148,7 @@ async def working(
 
         def look(question: int) -> Snapshot:
             families = merge.of_worker(core.metrics.registry.collect())
-            warning = core.ingest.one_address.warning
+            warning = core.warning()
             return Snapshot(question, families, warning, core.intake.is_down)
 
         await stack.enter_async_context(lifeline.held(look))
@@ -158,12 +158,16 @@ async def working(
         await core.go_round(stack, rounds + _spooling(core))
         tls = await public_tls(stack, settings)
         shared = bound(settings.public_address, shared=True)
-        listener = web.ServerRunner(Listener(core.ingest), shutdown_timeout=SHUTDOWN)
-        await listen(stack, listener, shared, tls, proxied=settings.proxy_protocol)
+        await listen(stack, _public(core, tls), shared)
         lifeline.listens.set()
         yield core
         log.info("worker.stopping")
     lifeline.tell(look(0))
+
+
+def _public(core: Core, tls: ssl.SSLContext | None) -> web.ServerRunner:
+    listener = Listener(core.ingest, core.ingest.door, tls, proxied=core.settings.proxy_protocol)
+    return web.ServerRunner(listener, shutdown_timeout=SHUTDOWN)
 
 
 def _rounds(core: Core, access: Access, fleet: Fleet | None) -> tuple[Round, ...]:
@@ -196,12 +200,12 @@ def _operator_app(
     core: Core, reading: asyncpg.Pool, access: Access, fleet: Fleet | None, url: Sequence[str]
 ) -> web.Application:
     """url: of the public listener, once it is known."""
-    warning = fleet.warning if fleet else (lambda: core.ingest.one_address.warning)
+    warning = fleet.warning if fleet else core.warning
     changes = Changes(core.pool, core.clock)
     manage = Manage(reading, core.keyring, core.intake, changes, lambda: url[0] if url else "")
     routes = [
         *page_routes(
-            Health(core.intake, core.metrics, warning, fleet),
+            Health(core.intake, core.metrics, warning, core.ingest.door, fleet),
             Pages(reading, core.clock, warning, lambda: url[0] if url else None),
             Setup(reading, manage, core.clock),
             SignIn(access, core.clock),

@@ -29,6 +29,8 @@ from collector.model import ProjectId
 from collector.settings import Settings
 from collector.store import content, deferred
 from collector.store.connect import STORE_DOWN, no_password, open_pool
+from collector.web.descriptors import room
+from collector.web.door import Door
 from collector.web.ingest import Ingest
 
 Tick = Callable[[], Awaitable[None]]
@@ -121,6 +123,10 @@ class Core:
                 told[*place, SOURCES[0 if found.trusted else 1]] = found.ratio
         self.metrics.rate(told)
 
+    def warning(self) -> str | None:
+        """What operators should know of this process' listener."""
+        return self.ingest.one_address.warning or self.ingest.door.warning
+
     def _labels(self) -> set[tuple[str, str]]:
         """Admitted hosts with the names of their projects."""
         names = self.keyring.projects
@@ -189,7 +195,10 @@ async def open_core(
     day_secrets = DaySecrets(pool)
     taking = Taking(intake, metrics, day_secrets, Newness(keyring.owns))
     limits = Limits(settings.source_rate, settings.source_burst)
-    ingest = Ingest(keyring, taking, metrics, clock, limits, settings.trusted_proxies)
+    door = Door(metrics, room(settings.max_connections), intake.fill, settings.trusted_proxies)
+    taking.pressure = lambda: door.pressure
+    await stack.enter_async_context(running("door", door.run()))
+    ingest = Ingest(keyring, taking, metrics, clock, limits, door, settings.trusted_proxies)
     replay = Replay(spool, intake) if spool else None
     return Core(
         name, settings, clock, pool, metrics, intake, keyring, ingest, day_secrets, taking, replay

@@ -101,6 +101,9 @@ class Metrics:
             "pinfall_spool_refused_total", "Items of the spool that could not be replayed and were put aside.",
             registry=registry,
         )  # fmt: skip
+        self.open_connections = Gauge(
+            "pinfall_open_connections", "Connections of the public listener.", registry=registry
+        )
         self.ticks = Counter(
             "pinfall_background_ticks_total", "Rounds of a background task.",
             ["task", "result"], registry=registry,

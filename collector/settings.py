@@ -64,6 +64,7 @@ class Settings:
     spool_bytes: int = 1024**3
     source_rate: float = 50  # items a second that one address may send; ten times as much a network
     source_burst: float = 2000  # and at once
+    max_connections: int = 0  # of the public listener; 0: as many as descriptors allow
     hash_key: str | None = field(default=None, repr=False)
     retention_days: int = 30  # of violations
     rollup_days: int = 400  # of sums by hour, and of signatures
@@ -132,6 +133,13 @@ def _number(text: str) -> float:
     return number
 
 
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 0:
+        raise ValueError("0 or more")
+    return count
+
+
 def _url(text: str) -> str:
     if not re.fullmatch(r"https?://[^\s/]+(/[^\s]*)?", text):
         raise ValueError("not an http(s) URL")
@@ -152,6 +160,7 @@ _READ: dict[str, tuple[Callable[[str], object], str]] = {
     "spool_bytes": (_bytes, "a number of bytes such as 1073741824, 512M or 4G"),
     "source_rate": (_number, "a number from 0.1 to 1000000"),
     "source_burst": (_number, "a number from 0.1 to 1000000"),
+    "max_connections": (_count, "a number, 0 for as many as descriptors allow"),
     "hash_key": (str, "a text of 16 characters or more"),
     "retention_days": (_days, "a number of days from 1 to 3650"),
     "rollup_days": (_days, "a number of days from 1 to 3650"),

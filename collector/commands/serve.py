@@ -26,6 +26,7 @@ from collector.intake import mirror
 from collector.logs import set_up_logs
 from collector.settings import Settings, load_settings
 from collector.store.migrate import head, migrate, revision
+from collector.web.descriptors import raise_limit
 
 EXAMPLES = """examples:
   PINFALL_DATABASE_URL=postgresql://pinfall@db/pinfall pinfall serve --migrate
@@ -99,6 +100,7 @@ def serving(
     signals: Sequence[signal.Signals] = (signal.SIGTERM, signal.SIGINT),
 ) -> int:
     """Run until one of the signals. beside: a task for as long."""
+    raise_limit()
 
     async def until_told() -> None:
         stop = asyncio.Event()

@@ -28,6 +28,9 @@ from collector.store.connect import STORE_DOWN
 from collector.web import answers
 from collector.web.answers import Answer
 from collector.web.bodies import Pace, read
+from collector.web.budget import OverloadedError
+from collector.web.door import Door
+from collector.web.refusal import OVERLOADED
 from collector.web.source import OneAddress, address_of
 from collector.web.verdicts import refused, summed
 
@@ -52,6 +55,7 @@ class Ingest:
     metrics: Metrics
     clock: Callable[[], datetime]
     rates: RateLimits
+    door: Door
     proxies: tuple[Network, ...] = ()
     limits: Limits = LIMITS
     pace: Pace = field(default_factory=Pace)
@@ -78,11 +82,17 @@ class Ingest:
             return answers.problem(500, closes=True)
 
     async def _timed(self, request: web.BaseRequest, path: str) -> Answer:
+        if not self.door.begins():
+            return OVERLOADED
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
             return await self._post(request, path)
+        except OverloadedError:
+            self.door.count("overloaded")
+            return OVERLOADED
         finally:
+            self.door.ends(request)
             self.metrics.ingest.observe(loop.time() - began)
 
     async def _post(self, request: web.BaseRequest, path: str) -> Answer:
@@ -96,7 +106,7 @@ class Ingest:
                 raise ReportError(Reason.OVER_LIMIT, "far more than this source may send")
             if "Expect" in request.headers and not _go_on(request):
                 return answers.problem(417, closes=True)
-            body = await read(request, self.limits.body_bytes, self.pace)
+            body = await read(request, self.limits.body_bytes, self.pace, self.door.bodies)
             received_at = self.clock()
             agent = request.headers.get("User-Agent")
             hints = Hints(received_at, agent[:_AGENT] if agent else None)
