@@ -62,9 +62,9 @@ def main(arguments: Sequence[str]) -> int:
         print("pinfall: fuzz: atheris has wheels for Linux on x86-64 only", file=sys.stderr)
         return 2
     total, found = 0, []
-    for place, name in enumerate(names):
-        # What is left over by the division goes to the first ones.
-        seconds = told.seconds // len(names) + (place < told.seconds % len(names))
+    shares = sum(TARGETS[name].share for name in names)
+    for name in names:
+        seconds = max(1, told.seconds * TARGETS[name].share // shares)
         one = fuzz(name, seconds, told.found, told.more)
         total += one.executions
         found += one.new
@@ -88,10 +88,13 @@ def fuzz(name: str, seconds: int, into: Path, more: Path | None = None) -> Told:
         for path in sorted(more.rglob("*")) if more else []:
             if path.is_file() and path.stat().st_size <= _LONGEST:
                 shutil.copy(path, corpus / f"more-{path.stat().st_ino}")
+        words = Path(temporary) / "words"
+        words.write_text("\n".join(_words(TARGETS[name].seeds())))
         command = [
             sys.executable, "-m", "tests.fuzz.worker", name, str(found), str(corpus),
             f"-artifact_prefix={found}/", f"-max_total_time={seconds}", f"-max_len={_LONGEST}",
             f"-timeout={_PATIENCE}", "-rss_limit_mb=2048", "-print_final_stats=1", "-len_control=50",
+            f"-dict={words}",
         ]  # fmt: skip
         env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
         log = Path(temporary) / "log"
@@ -111,6 +114,12 @@ def fuzz(name: str, seconds: int, into: Path, more: Path | None = None) -> Told:
             int(coverage[-1]) if coverage else 0,
             [_keep(into / name, path) for path in kept],
         )
+
+
+def _words(seeds: Sequence[bytes]) -> list[str]:
+    """A dictionary for libFuzzer: the words of the seeds, with what stands around them."""
+    found = {word for seed in seeds for word in re.findall(rb"\W?[A-Za-z0-9_-]{3,40}\W?", seed)}
+    return ['"' + "".join(f"\\x{byte:02x}" for byte in word) + '"' for word in sorted(found)[:400]]
 
 
 def _is_fine(name: str, path: Path) -> bool:

@@ -56,6 +56,7 @@ class Target:
     check: Callable[[bytes], None]
     seeds: Callable[[], list[bytes]]
     json: bool = False  # mutated as JSON too
+    share: int = 1  # of the time, beside the others
 
 
 def bodies(raw: bytes) -> None:
@@ -289,12 +290,12 @@ def environments(raw: bytes) -> None:
 
 
 TARGETS = {
-    "bodies": Target(bodies, seeds.bodies, json=True),
-    "texts": Target(texts, seeds.texts),
+    "bodies": Target(bodies, seeds.bodies, json=True, share=5),
+    "texts": Target(texts, seeds.texts, share=2),
     "certificates": Target(one_certificate, seeds.certificates),
     "chains": Target(chains, seeds.chains),
     "values": Target(values, seeds.values),
-    "windows": Target(bodies, seeds.windows, json=True),
+    "windows": Target(bodies, seeds.windows, json=True, share=2),
     "gzip": Target(packed, seeds.bodies),
     "headers": Target(headers, seeds.headers),
     "proxy": Target(proxy_headers, seeds.proxy_headers),

@@ -299,6 +299,7 @@ group(
     unknown("a key with %00", target="/r/%00"),
     unknown("a key with a quotation mark and SQL", target="/r/'%20OR%201=1--"),
     unknown("a key of other scripts, as UTF-8", target="/r/%D8%A7%D9%84%F0%9F%94%91"),
+    refused("a key of other scripts, raw", post(one(), target="/r/ключ")),
     unknown("a key that is not UTF-8", target="/r/%ff%fe"),
     Case("../ in the path", "404", post(one(), target="/r/{key}/../../api/v1/projects")),
     unknown("%2e%2e%2f in the key", target="/r/..%2f..%2fmetrics"),
