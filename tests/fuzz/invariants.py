@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import astuple, fields, is_dataclass
 from datetime import timedelta
 
 from collector.errors import ReportError
@@ -43,9 +42,9 @@ def texts(value: object) -> Iterator[str]:
     elif isinstance(value, list | tuple):
         for inner in value:
             yield from texts(inner)
-    elif is_dataclass(value) and not isinstance(value, type):
-        for field in fields(value):
-            yield from texts(getattr(value, field.name))
+    elif type(value).__module__.startswith("collector."):
+        for name in getattr(type(value), "__annotations__", ()):
+            yield from texts(getattr(value, name))
 
 
 def storable(value: object) -> None:
@@ -110,8 +109,7 @@ def violation(found: Violation) -> None:
     for name, most in LENGTHS.items():
         value = getattr(found, name)
         assert len("" if value is None else str(value)) <= most, name
-    storable([value for value in astuple(found) if isinstance(value, str | tuple)])
-    storable(dict(found.extra))
+    storable(found)
     assert found.host or found.common_name
     assert found.port is None or 0 < found.port < 65536
     assert 0 < found.occurrences <= 1_000_000

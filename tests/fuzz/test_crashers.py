@@ -9,6 +9,7 @@ import pytest
 
 from collector.model import Violation
 from collector.reports import body
+from tests import make
 from tests.fuzz import targets
 from tests.fuzz.mutate import mutated
 from tests.fuzz.run import CRASHERS
@@ -45,4 +46,4 @@ def test_a_fault_of_a_reader_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(body, "read_object", broken)
     with pytest.raises(AssertionError, match="ZeroDivisionError"):
-        targets.run("bodies", targets.TARGETS["bodies"].seeds()[0])
+        targets.run("bodies", make.body(make.neutral()))
