@@ -2,6 +2,8 @@
 
     ./pinfall test                  all of it
     ./pinfall test tests/reports    only these tests (any pytest argument)
+    ./pinfall test --faults ROUNDS  processes killed, Postgres and disks taken away, under load;
+                                    --faults --help says more
 
 PINFALL_TEST_INSTALL=1 installs with apt what optional tests need, and a test that still lacks its
 program fails instead of being skipped.
@@ -55,6 +57,10 @@ def main(arguments: Sequence[str]) -> int:
     if arguments[:1] in (["-h"], ["--help"]):
         print(__doc__)
         return 0
+    if arguments[:1] == ["--faults"]:
+        from tests.faults import driver
+
+        return driver.main(arguments[1:])
     if os.environ.get("PINFALL_TEST_INSTALL") == "1":
         install()
     with tempfile.TemporaryDirectory(prefix="pinfall-") as temporary:
