@@ -63,6 +63,19 @@ def test_our_own_keys_are_never_held_back() -> None:
     assert not newness.has_room(other, 0.0)
 
 
+def test_caps_held_exhausted_for_an_hour_leave_our_own_chains_alone() -> None:
+    leaf = row(trustkit_ios()).violation.leaf
+    assert leaf is not None
+    newness = Newness(lambda _project, spki: spki == leaf.digest)
+    forged = [new_chain(n, address=f"198.18.{n}.1") for n in range(40)]
+    let_in = 0
+    for second in range(3600):
+        let_in += sum(newness.has_room(one, float(second)) for one in forged)
+    assert let_in <= 1200 + 600 * 60  # and the rest waits
+    assert sum(newness.has_room(one, 3600.0) for one in forged * 20) <= 20
+    assert all(newness.has_room(row(trustkit_ios()), 3600.0) for _ in range(500))
+
+
 def test_what_is_asked_for_now_and_then_is_never_forgotten() -> None:
     known = Known()
     usual = looked_into(new_chain(1))
