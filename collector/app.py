@@ -19,6 +19,7 @@ from collector.intake.maintain import Keep, fold, forget_marked, maintain, make_
 from collector.listeners import SHUTDOWN, bound, listen, public_tls, reserved
 from collector.settings import Address, Settings
 from collector.web.access import Access
+from collector.web.api.certs import Certs
 from collector.web.api.change import Changes
 from collector.web.api.imports import Imports
 from collector.web.api.manage import Manage
@@ -213,6 +214,7 @@ def _operator_app(
         *api_routes(
             Read(reading),
             manage,
+            Certs(reading, core.keyring, changes),
             People(reading, access, core.keyring, changes),
             Imports(reading, core.keyring, core.taking, changes),
         ),
