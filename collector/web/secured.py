@@ -16,7 +16,11 @@ from collector.web.room import HEAD_SECONDS
 
 
 class Handshake(asyncio.Protocol):
-    """Lets the connection in, then hands it to HTTP. Keeps what is read before HTTP is there."""
+    """Lets the connection in, then hands it to HTTP.
+
+    It is what stands where TLS will be, and then, until the handshake is over, where HTTP will be: what
+    is read meanwhile is kept for the one that comes.
+    """
 
     def __init__(self, door: Door, http: asyncio.Protocol, context: ssl.SSLContext) -> None:
         self._door = door
@@ -46,8 +50,9 @@ class Handshake(asyncio.Protocol):
             self._transport.set_protocol(refused)
             refused.connection_made(self._transport)
             return
-        self._transport.pause_reading()  # the client's first words belong to TLS
+        # Two turns of the loop from now TLS is there, and takes what came before it.
         self._task = self._loop.create_task(self._secure(self._transport))
+        self._loop.call_soon(self._loop.call_soon, self._feed)
 
     async def _secure(self, plain: asyncio.Transport) -> None:
         try:
@@ -62,12 +67,25 @@ class Handshake(asyncio.Protocol):
             plain.abort()
             transport = None
         self._door.room.leave(self)
-        if transport is None or self._lost:
+        # One that was lost meanwhile is no error to every loop: then TLS is there, over nothing.
+        if transport is None or self._lost or plain.is_closing():
             return
         transport.set_protocol(self._http)
         self._http.connection_made(transport)
         if self._early:
             self._http.data_received(self._early)
+
+    def _feed(self) -> None:
+        assert self._transport is not None
+        early, self._early = self._early, b""
+        tls = self._transport.get_protocol()
+        while early and tls is not self and not self._transport.is_closing():
+            into = cast("asyncio.BufferedProtocol", tls)
+            buffer = memoryview(into.get_buffer(len(early)))
+            size = min(len(buffer), len(early))
+            buffer[:size] = early[:size]
+            early = early[size:]
+            into.buffer_updated(size)
 
     def data_received(self, data: bytes) -> None:
         self._early += data
