@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import statistics
 import time
@@ -29,7 +30,7 @@ _LINK = re.compile(r'href="(/[^"#?]*)["#?]')
 @dataclass(frozen=True, slots=True)
 class Asked:
     """One place at one size. Times and cpu (collector and Postgres) in ms an answer. median: None
-    where no answer came in time."""
+    where no answer came in time. foreign: cores that others used meanwhile."""
 
     path: str
     rows: int
@@ -38,6 +39,7 @@ class Asked:
     p95: float | None
     bytes: int
     cpu: float
+    foreign: float = 0.0
 
 
 class Site:
@@ -107,18 +109,29 @@ def _first(told: Any, field: str) -> str | None:
     return None
 
 
+def _cpu(*roots: int) -> float:
+    return proc.cpu_seconds(proc.descendants(*roots))
+
+
+def _foreign() -> float:
+    return proc.busy_seconds() - _cpu(os.getpid())
+
+
 def ask(site: Site, path: str, rows: int, roots: Sequence[int]) -> Asked:
     """roots: whose CPU it costs."""
     took: list[float] = []
     size = 0
     with contextlib.suppress(OSError):
         site.get(path)  # the first reads from disk what later ones find in memory
-        before = proc.cpu_seconds(proc.descendants(*roots))
+        before, others, start = _cpu(*roots), _foreign(), time.perf_counter()
         while len(took) < TIMES and (len(took) < 3 or sum(took) < _LONG * 1000):
             began = time.perf_counter()
             size = len(site.get(path)[1])
             took.append(1000 * (time.perf_counter() - began))
     if not took:
         return Asked(path, rows, 0, None, None, 0, 0.0)
-    cpu = 1000 * (proc.cpu_seconds(proc.descendants(*roots)) - before) / len(took)
-    return Asked(path, rows, len(took), statistics.median(took), percentile(took, 0.95), size, cpu)
+    cpu = 1000 * (_cpu(*roots) - before) / len(took)
+    foreign = max(_foreign() - others, 0.0) / (time.perf_counter() - start)
+    return Asked(
+        path, rows, len(took), statistics.median(took), percentile(took, 0.95), size, cpu, foreign
+    )

@@ -41,6 +41,7 @@ def start(
         env={**inherited, **(env or {})},
         stdin=pipe,
         stdout=pipe,
+        start_new_session=True,  # Ctrl-C is for this process, which then stops them in order
         text=True,
     )
 

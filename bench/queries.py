@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from statistics import median
 
 from bench import fill, machine, report, targets
 from bench.asking import PATIENCE, Asked, Site, ask
@@ -81,10 +82,12 @@ def run(told: argparse.Namespace) -> int:
     note = f"no answer: {', '.join(missing)}" if missing else _short(str(worst[1]))
     bad = sum(r is None or r > (targets.GROWTH.must or 0) for r in ratios.values())
     print(f"{len(ratios) - bad} of {len(ratios)} grow no more than {targets.GROWTH.must}x")
+    every = [a for some in asked.values() for a in some]
+    print(f"foreign load meanwhile: {median(a.foreign for a in every):.2f} cores (median)")
     content = {
         "machine": about,
         "rows": told.rows,
-        "asked": [asdict(a) for s in asked.values() for a in s],
+        "asked": [asdict(a) for a in every],
     }
     bars = [
         report.Bar(_short(path)[:60], ratio) for path, ratio in ratios.items() if ratio is not None

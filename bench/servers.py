@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -93,6 +94,8 @@ def main(arguments: list[str]) -> int:
 
         stub.store_nothing()
         return command(["serve"])
+    # What the kernel sends when the bench dies; a shell may have had it ignored.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(bare(int(rest[0])) if name == "bare" else naive(int(rest[0]), rest[1]))
     return 0
