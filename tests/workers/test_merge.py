@@ -89,7 +89,7 @@ def test_counters_never_go_down_over_any_deaths(steps: list[tuple[int, str]]) ->
             past.add(newest.pop(worker, []), gauges=False)
             lives[worker] = Metrics()
         now = _read(merge.exposition([*newest.values(), past.families()]))
-        gauges = {"pinfall_queue_reports", "pinfall_waiting_reports"}
+        gauges = {"pinfall_queue_reports", "pinfall_waiting_reports", "pinfall_open_connections"}
         for series, value in seen.items():
             if series[0] not in gauges:
                 assert now[series] >= value, series
