@@ -91,7 +91,8 @@ class Kept:
     duplicates: int
 
 
-_ROWS = "SELECT (SELECT count(*) FROM violation) + (SELECT count(*) FROM connection_window)"
+# Every violation leaves a sighting, also one that is over its signature's budget of rows.
+_ROWS = "SELECT (SELECT count(*) FROM sighting) + (SELECT count(*) FROM connection_window)"
 _LEDGER = """
 SELECT coalesce(sum(items) FILTER (WHERE result = 'accepted'), 0)::bigint AS accepted,
     coalesce(sum(items) FILTER (WHERE result = 'duplicate'), 0)::bigint AS duplicates

@@ -1,14 +1,14 @@
 """A database as it is after a month: made in SQL, day by day, in the order of receipt.
 
 Every table that ingest fills for a violation is filled here; whoever adds one adds a statement to
-``_DAY``. Shares: a few hosts and versions have most, one day in ten has five times the usual, 1 %
-of violations have a chain of their own.
+``_DAY``, or to ``_ROLLUPS`` if it sums. Shares: a few hosts and versions have most, one day in ten
+has five times the usual, 1 % of violations have a chain of their own.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
 import asyncpg
@@ -58,6 +58,20 @@ SELECT decode(md5('signature' || n), 'hex'), $1, ($2::text[])[1 + n % cardinalit
     jsonb_build_array(encode(sha256(n::text::bytea), 'hex')), now() - interval '29 days', now(), 0
 FROM generate_series(0, $3::int - 1) n ON CONFLICT DO NOTHING
 """
+_ROLLUP = """
+    INSERT INTO rollup_{time} AS known (project, host, {time}, signature, environment, platform, enforced, test,
+        kind, violations, occurrences, weight, whole)
+    SELECT $1, host, date_trunc('{time}', received_at, 'UTC'), decode(md5('signature' || signature), 'hex'),
+        'production', CASE WHEN dice < 0.4 THEN 'IOS' ELSE 'ANDROID' END, true, false,
+        CASE WHEN signature % 7 = 6 THEN 'chain_untrusted' ELSE 'pin_mismatch' END,
+        count(*), count(*), count(*), count(*)
+    FROM made GROUP BY host, 3, signature, 6
+    ON CONFLICT (project, host, {time}, signature, environment, platform, enforced, test) DO UPDATE SET
+        violations = known.violations + excluded.violations, weight = known.weight + excluded.weight,
+        occurrences = known.occurrences + excluded.occurrences, whole = known.whole + excluded.whole
+"""
+# Where the schema has them.
+_ROLLUPS = (("hour", None), ("minute", 8))
 # $1 project, $2 hosts, $3 first number, $4 rows, $5 from, $6 seconds, $7 signatures, $8 chains, $9 installs
 _DAY: tuple[tuple[str, int | None], ...] = (
     (
@@ -153,6 +167,10 @@ async def _fill(
     connection: Connection, project: str, start: int, stop: int, said: Callable[[str], None]
 ) -> None:
     now = datetime.now(UTC)
+    steps = list(_DAY)
+    for unit, kept in _ROLLUPS:
+        if await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", f"rollup_{unit}"):
+            steps.append((_ROLLUP.format(time=unit), kept))
     id_ = await connection.fetchval("SELECT id FROM project WHERE name = $1", project)
     chains = _CHAINS + (stop // 100)
     for statement in _ONCE:
@@ -176,15 +194,20 @@ async def _fill(
                 id_, list(HOSTS), number, step, begin + (until - begin) * (done / rows),
                 stretch.total_seconds(), _SIGNATURES, chains, max(stop // 5, 1),
             )  # fmt: skip
-            await _step(connection, values, now - begin)
+            await _step(connection, steps, values, now - begin)
             done += step
             number += step
         said(f"filled {number:,} of {stop:,}")
 
 
-async def _step(connection: Connection, values: tuple[object, ...], age: timedelta) -> None:
+async def _step(
+    connection: Connection,
+    steps: Sequence[tuple[str, int | None]],
+    values: tuple[object, ...],
+    age: timedelta,
+) -> None:
     async with connection.transaction():
-        for statement, kept in _DAY:
+        for statement, kept in steps:
             if kept is not None and age > timedelta(days=kept):
                 continue
             wanted = values if "$9" in statement else values[:1] if "$1" in statement else ()

@@ -21,6 +21,9 @@ async def test_it_grows_to_what_was_asked(database_url: str, pool: asyncpg.Pool)
             assert await connection.fetchval("SELECT sum(violations) FROM signature") == stop
             told = (await ledger.totals(connection))["bench"]
             assert told == {"received": stop, "accepted": stop}
+            if await connection.fetchval("SELECT to_regclass('rollup_hour') IS NOT NULL"):
+                sums = "SELECT sum(violations) FROM rollup_hour"
+                assert await connection.fetchval(sums) == stop
             strays = """
                 SELECT count(*) FROM violation v WHERE received_at > now() OR NOT EXISTS (
                     SELECT FROM signature s WHERE s.id = v.signature AND s.host = v.host AND s.kind = v.kind)
