@@ -13,7 +13,7 @@ from collector.store import forget
 from collector.store.connect import Connection
 from collector.store.rows import Entry, Row
 
-_SOME = 500  # frames in memory at a time
+_SOME = 100  # frames at a time: nothing else is done for 10 ms
 
 log = structlog.get_logger()
 

@@ -1,5 +1,6 @@
 """An install is also taken out of what is deferred."""
 
+import asyncio
 import uuid
 from collections import Counter
 from dataclasses import replace
@@ -61,3 +62,17 @@ async def test_what_is_deferred_of_an_install_goes(
     left = await pool.fetch("SELECT delivery FROM deferred ORDER BY id")
     assert [r["delivery"] for r in left] == [e.delivery.key for e in others] + [b"torn"]
     assert await _forget(pool, key) == set()
+
+
+async def test_what_is_being_taken_is_waited_for(pool: asyncpg.Pool) -> None:
+    """So that it is found among the violations, which are looked at next."""
+    key = await project(pool)
+    await _defer(pool, row(trustkit_ios(app_vendor_id=INSTALL), key=key))
+    async with pool.acquire() as taking:
+        async with taking.transaction():
+            await taking.execute("DELETE FROM deferred")
+            forgetting_it = asyncio.create_task(_forget(pool, key))
+            while not await pool.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+                assert not forgetting_it.done()
+                await asyncio.sleep(0.01)
+        assert await forgetting_it == set()
