@@ -145,14 +145,17 @@ class Door:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._heard)
         samples = 0
-        while True:
-            due = loop.time() + _PERIOD
-            await asyncio.sleep(_PERIOD)
-            now = loop.time()
-            self.sample(now - due)
-            samples += 1
-            if samples % _LOOK == 0:
-                self.look(now)
+        try:
+            while True:
+                due = loop.time() + _PERIOD
+                await asyncio.sleep(_PERIOD)
+                now = loop.time()
+                self.sample(now - due)
+                samples += 1
+                if samples % _LOOK == 0:
+                    self.look(now)
+        finally:
+            loop.set_exception_handler(None)
 
     def _heard(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
         """asyncio's own loop logs each connection that it has no descriptor for: thousands a second."""

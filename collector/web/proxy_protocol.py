@@ -108,7 +108,8 @@ class Header(asyncio.Protocol):
         transport = self._transport if peer is None else _Peer(self._transport, peer)
         self._transport.set_protocol(self._http)
         self._http.connection_made(transport)
-        if self._data[length:] and not transport.is_closing():
+        # HTTP may have refused it.
+        if self._data[length:] and self._transport.get_protocol() is self._http:
             self._http.data_received(self._data[length:])
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 (asyncio's signature)

@@ -72,7 +72,7 @@ class Handshake(asyncio.Protocol):
             return
         transport.set_protocol(self._http)
         self._http.connection_made(transport)
-        if self._early:
+        if self._early and transport.get_protocol() is self._http:  # which may have refused it
             self._http.data_received(self._early)
 
     def _feed(self) -> None:
