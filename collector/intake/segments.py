@@ -58,12 +58,17 @@ class Segment:
     def new(cls, directory: Path) -> Segment:
         name = f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(3)}{ENDING}"
         path = directory / name
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        # Listed only once it is locked: or whoever replays takes it for one that nobody writes, and
+        # what is appended goes into a file that is gone.
+        making = path.with_suffix(".new")
+        handle = os.open(making, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            making.rename(path)
             sync(directory)
         except OSError:
             os.close(handle)
+            making.unlink(missing_ok=True)
             path.unlink(missing_ok=True)
             raise
         return cls(path, handle)
