@@ -74,14 +74,15 @@ def run(told: argparse.Namespace) -> int:
     settings = load_settings()
     set_up(settings)
     url = database_url(settings)
-    if told.migrate:
-        migrate(url)
     try:
         found = asyncio.run(revision(url))
     except StoreError:
         if settings.spool_dir is None or mirror.read(settings.spool_dir) is None:
             raise
         found = head()  # Postgres is away: go on with what was known, into the spool
+    else:
+        if told.migrate:
+            _, found = migrate(url)
     if settings.spool_dir is None:
         log.warning(
             "spool.none", so="reports are shed while Postgres is away: set PINFALL_SPOOL_DIR"

@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from uuid import UUID, uuid4
+from uuid import UUID, uuid4, uuid5
 
 import asyncpg
 import structlog
@@ -207,17 +207,27 @@ class Intake:
         stored = await batch.store(
             self.pool, self.known, self.clock, self._tell_down, tries=1, patience=_REPLAYED
         )
+        if stored and batch.counts:
+            # It was stored in parts, and no part is the whole that they go out with.
+            rest = Batch([], batch.counts, uuid5(batch.id, "counts"))
+            stored = await rest.store(
+                self.pool, self.known, self.clock, self._tell_down, tries=1, patience=_REPLAYED
+            )
         if stored:
             self._count(batch.rows, batch.outcomes, replayed=True)
             self._count_samples(batch.samples)
         return stored
 
     async def refuse(self, batch: Batch) -> None:
-        """Enter a batch that cannot be stored, although Postgres answers, as rejected."""
-        for row in batch.rows:
-            self.count(Account(row.project, row.dialect.value, "rejected", Reason.UNSTORABLE))
-            self.count(Account(row.project, "", "received"))
-        self._count(batch.rows, [Outcome.UNSTORABLE] * len(batch.rows), replayed=True)
+        """Enter what is left of a batch that cannot be stored, although Postgres answers, as rejected."""
+        for row, outcome in zip(batch.rows, batch.outcomes, strict=True):
+            if outcome is None:
+                self.count(Account(row.project, row.dialect.value, "rejected", Reason.UNSTORABLE))
+                self.count(Account(row.project, "", "received"))
+        self._counts.update(batch.counts)
+        told = [outcome or Outcome.UNSTORABLE for outcome in batch.outcomes]
+        self._count(batch.rows, told, replayed=True)
+        self._count_samples(batch.samples)
 
     async def look_again(self) -> bool:
         """Whether Postgres takes a batch now."""

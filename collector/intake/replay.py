@@ -91,21 +91,27 @@ class Replay:
             log.warning("spool.torn", segment=reading.path.name, bytes=size)
         else:
             log.error("spool.damaged", segment=reading.path.name, bytes=size, items=found.items)
-            await self._aside(found, reading)
+            return await self._aside(found, reading)
         return True
 
-    async def _aside(self, found: Found, reading: Reading) -> None:
-        self.intake.metrics.spool_lost.inc(max(1, found.items))
+    async def _aside(self, found: Found, reading: Reading) -> bool:
+        """False where the disk has no room for it: what lies behind it makes some, and it stays."""
         raw = reading.data[found.start : found.end]
-        await self.spool.do(lambda: segments.put_aside(reading.path, raw))
+        try:
+            is_new = await self.spool.do(lambda: segments.put_aside(reading.path, found.start, raw))
+        except OSError as error:
+            log.error("spool.not_put_aside", bytes=len(raw), error=error.strerror)
+            return False
+        if is_new:  # and not by a process that had the segment before
+            self.intake.metrics.spool_lost.inc(max(1, found.items))
+        return True
 
     async def _frame(self, payload: bytes, found: Found, reading: Reading) -> bool | None:
         try:
             frame = read_frame(payload)
         except Exception as error:  # noqa: BLE001 (of another version, or damaged in a way of its own)
             log.error("spool.unreadable", items=found.items, error=type(error).__name__)
-            await self._aside(found, reading)
-            return True
+            return await self._aside(found, reading)
         loop = asyncio.get_running_loop()
         began = loop.time()
         batch = Batch(list(frame.entries), Counter(frame.counts), frame.id)
@@ -122,8 +128,9 @@ class Replay:
         if tries < _TRIES:
             return False
         log.error("spool.refused", items=frame.items, batch=str(frame.id))
+        if not await self._aside(found, reading):
+            return False
         del self.failed[frame.id]
-        await self._aside(found, reading)
         await self.intake.refuse(batch)
         return True
 

@@ -58,12 +58,17 @@ class Segment:
     def new(cls, directory: Path) -> Segment:
         name = f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(3)}{ENDING}"
         path = directory / name
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        # Listed only once it is locked: or whoever replays takes it for one that nobody writes, and
+        # what is appended goes into a file that is gone.
+        making = path.with_suffix(".new")
+        handle = os.open(making, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            making.rename(path)
             sync(directory)
         except OSError:
             os.close(handle)
+            making.unlink(missing_ok=True)
             path.unlink(missing_ok=True)
             raise
         return cls(path, handle)
@@ -127,17 +132,27 @@ class Reading:
         os.close(self.handle)
 
 
-def put_aside(path: Path, data: bytes) -> None:
-    """Keep bytes of a segment that cannot be replayed, so that the rest of it can go."""
-    directory = path.parent
-    kept = directory / (path.name.removesuffix(ENDING) + ASIDE)
-    handle = os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+def put_aside(path: Path, start: int, data: bytes) -> bool:
+    """Keep bytes of a segment that cannot be replayed, so that the rest of it can go.
+
+    start: where they stand in it. False: they were kept before. Raises OSError; then nothing is kept.
+    """
+    kept = path.with_name(f"{path.name.removesuffix(ENDING)}-{start}{ASIDE}")
+    if kept.exists():
+        return False
+    partial = kept.with_suffix(".new")
     try:
-        os.write(handle, data)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    sync(directory)
+        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(handle)
+        partial.rename(kept)
+        sync(path.parent)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+    return True
 
 
 def waiting(path: Path) -> int:

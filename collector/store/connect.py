@@ -33,7 +33,22 @@ def refuses_the_row(error: BaseException) -> str | None:
     return "22000" if isinstance(error, ValueError | TypeError | OverflowError) else None
 
 
-class _Lasting(asyncpg.Connection):
+class _Writing(asyncpg.Connection):
+    """One that is given up after use if it may only read: since a fail-over, or a change of the
+    database, which none that is open ever hears of, the next one leads to where writing is allowed."""
+
+    async def reset(self, *, timeout: float | None = None) -> None:
+        told = self.get_settings()  # Postgres reports these two by itself
+        if "on" in (
+            getattr(told, "default_transaction_read_only", "off"),
+            getattr(told, "in_hot_standby", "off"),
+        ):
+            self.terminate()
+            return
+        await super().reset(timeout=timeout)
+
+
+class _Lasting(_Writing):
     """One whose users leave nothing behind, and which need not be wiped after each."""
 
     def get_reset_query(self) -> str:
@@ -59,7 +74,7 @@ async def open_pool(
             command_timeout=seconds,
             timeout=10,
             server_settings=settings,
-            connection_class=_Lasting if flushing else asyncpg.Connection,
+            connection_class=_Lasting if flushing else _Writing,
         )
     except STORE_DOWN as error:
         raise StoreError(f"Postgres does not answer: {no_password(error, url)}") from None

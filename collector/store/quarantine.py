@@ -8,8 +8,11 @@ from collector.store import chunks
 from collector.store.connect import Connection
 from collector.store.rows import Entry
 
+# Once, however often the batch that it came in is tried again.
 _ADD = """
-INSERT INTO quarantine (received_at, project, dialect, delivery, sqlstate) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO quarantine (received_at, project, dialect, delivery, sqlstate)
+SELECT $1, $2::int, $3, $4::bytea, $5
+WHERE NOT EXISTS (SELECT FROM quarantine WHERE delivery = $4 AND received_at = $1)
 """
 
 

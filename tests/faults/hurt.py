@@ -68,19 +68,32 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     async def __aenter__(self) -> Self:
+        """On a cluster that is there already: a fresh database in it."""
+
         def make() -> Server:
             server = Server(self._stack.enter_context(opened(self.place, None)), _OPTIONS)
             server.start()
             return server
 
         self._server = await self._do(make)
+        self._stack.callback(self._thread.shutdown)
+        try:
+            await self._fill()
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def _fill(self) -> None:
         self._admin = self._server.url("postgres")
         self.url = self._server.url(_DATABASE)
+        await self._run(self._admin, f"DROP DATABASE IF EXISTS {_DATABASE} WITH (FORCE)")
         await self._run(self._admin, f"CREATE DATABASE {_DATABASE}")
         await self._do(lambda: migrate(self.url))
         async with self.connected() as connection:
+            there = {row["name"] for row in await projects.listed(connection)}
             for name in PROJECTS:
-                if name not in {row["name"] for row in await projects.listed(connection)}:
+                if name not in there:
                     await projects.add(connection, name, (), NOON)
                 self.keys[name] = await projects.add_key(
                     connection,
@@ -90,12 +103,10 @@ class Database:
                     trusted=False,
                     now=NOON,
                 )
-        return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.release()
         await self._do(self._server.stop)
-        self._thread.shutdown()
         self._stack.close()
 
     @contextlib.asynccontextmanager

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 from collector.model import ProjectId
-from collector.store.ledger import Account
 from collector.store.rows import Row
 from tests.faults import places, poison
 from tests.faults.rounds import Fault, Round
@@ -142,12 +140,7 @@ async def poisoned_spool(now: Round) -> None:
         """As durable as an answer says: they have to arrive."""
         return [poison.report(now.load.told_elsewhere(), project) for _ in range(many)]
 
-    counts = Counter(
-        {
-            Account(ProjectId(project), "generic", "ignored", "success"): 7,
-            Account(ProjectId(project), "", "received"): 7,
-        }
-    )
+    counts = poison.entries(ProjectId(project), 7)
     harmed = poison.framed(poison.report("harmed", project))
     parts = [
         poison.framed(*rows(2)),

@@ -43,6 +43,16 @@ def without_time(marker: str, project: int) -> Row:
     return msgspec.structs.replace(report(marker, project), received_at="never")
 
 
+def entries(project: ProjectId, many: int) -> Counter[Account]:
+    """Of the ledger: items that were ignored."""
+    return Counter(
+        {
+            Account(project, "generic", "ignored", "success"): many,
+            Account(project, "", "received"): many,
+        }
+    )
+
+
 def sealed(payload: bytes, items: int) -> bytes:
     """A frame whose checks are right, whatever its payload is."""
     size = struct.pack(">II", len(payload), items)

@@ -114,7 +114,10 @@ async def run_round(
             serve = Serve(work, database.url, workers, spool, **more)
             stack.callback(serve.end)
             prefix = f"m{rng.getrandbits(40):010x}"
-            load = Load(serve.public, database.keys, prefix, rng, padding=fault.padding)
+            clients = 4 if brief else 8
+            load = Load(
+                serve.public, database.keys, prefix, rng, clients=clients, padding=fault.padding
+            )
             async with asyncio.timeout(_LONGEST):
                 await serve.start()
                 now = Round(database, serve, load, rng, work, brief, clock)
