@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from collector.errors import ReportError
-from collector.intake.prepare import Sender, canonical, prepare_all
+from collector.intake.prepare import Sender, canonical, looked_into, prepare_all
 from collector.model import WORST_CHAIN, WORST_PINS, Chain, Violation, Window
 from collector.reports.body import LIMITS, READER_FAILED, Item
 from collector.reports.hosts import read_host
@@ -80,6 +80,7 @@ def item(found: Item) -> Row | Sample | None:
     (entry,) = prepare_all([found], KEY, SENDER, NOON, b"d" * 32)
     assert len(entry.delivery.key) == 16
     if isinstance(entry, Row):
+        entry = looked_into(entry) if entry.deferred else entry
         row(entry)
     else:
         assert math.isfinite(entry.successes)
