@@ -91,8 +91,12 @@ class Kept:
     duplicates: int
 
 
-# Every violation leaves a sighting, also one that is over its signature's budget of rows.
-_ROWS = "SELECT (SELECT count(*) FROM sighting) + (SELECT count(*) FROM connection_window)"
+# Every violation leaves a sighting, also one that is over its signature's budget of rows; what is over
+# the caps on new things waits as bytes.
+_ROWS = """
+SELECT (SELECT count(*) FROM sighting) + (SELECT count(*) FROM connection_window)
+    + (SELECT count(*) FROM deferred)
+"""
 _LEDGER = """
 SELECT coalesce(sum(items) FILTER (WHERE result = 'accepted'), 0)::bigint AS accepted,
     coalesce(sum(items) FILTER (WHERE result = 'duplicate'), 0)::bigint AS duplicates

@@ -83,15 +83,17 @@ def run(told: argparse.Namespace) -> int:
     else:
         if told.migrate:
             _, found = migrate(url)
-    if settings.spool_dir is None:
-        log.warning(
-            "spool.none", so="reports are shed while Postgres is away: set PINFALL_SPOOL_DIR"
-        )
     if found != head():
         raise PinfallError(
             f"the database is at revision {found or 'none'}, this pinfall needs {head()}: run 'pinfall migrate'"
         )
-    return serving(collecting(settings, workers=told.workers), lambda _: None)
+
+    def ready(_: object) -> None:
+        if settings.spool_dir is None:
+            so = "reports are shed while Postgres is away: set PINFALL_SPOOL_DIR"
+            log.warning("spool.none", so=so)
+
+    return serving(collecting(settings, workers=told.workers), ready)
 
 
 def serving(
