@@ -10,9 +10,9 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from typing import NamedTuple
 
-from collector.fingerprint import IPAddress, network_of
+from collector.fingerprint import IPAddress
 from collector.intake.buckets import Buckets
 
 RATE, BURST = 50.0, 2000.0  # items a second of one address (IPv6: of one /64), and at once
@@ -28,22 +28,25 @@ _OWN = tuple(
         "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7", "fe80::/10",
     )
 )  # fmt: skip
+_OWN_BEGINS = frozenset(own.network_address.packed[0] for own in _OWN if own.version == 4)
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """Who is counted. None: it is not limited."""
 
     address: bytes
     network: bytes
 
 
-@lru_cache(maxsize=8192)
 def source_of(address: IPAddress) -> Source | None:
-    if any(address.version == own.version and address in own for own in _OWN):
-        return None
     packed = address.packed
-    return Source(packed if len(packed) == 4 else packed[:8], network_of(address))
+    if len(packed) == 4:
+        if packed[0] in _OWN_BEGINS and any(address in own for own in _OWN if own.version == 4):
+            return None
+        return Source(packed, packed[:3])
+    if any(address in own for own in _OWN if own.version == 6):
+        return None
+    return Source(packed[:8], packed[:6])
 
 
 @dataclass(slots=True)
@@ -78,6 +81,12 @@ class Limits:
         size: bytes of the body. quota: items a second of the key, if an operator set one; a key with
         another quota is another key.
         """
+        if items == 1 and quota is None:
+            cost = 1 + size / _BYTES
+            # One that its network has no room for has paid of its own: it gets no more for it.
+            if not self._addresses.take(source.address, cost, now):
+                return 0
+            return int(self._networks.take(source.network, cost, now))
         each = 1 + size / _BYTES / items
         room = min(
             self._addresses.level(source.address, now), self._networks.level(source.network, now)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -183,7 +182,7 @@ def prepare_all(
 ) -> list[Entry]:
     """Rows and samples, in order. Equal samples of success are told apart by their place."""
     entries: list[Entry] = []
-    places: Counter[bytes] = Counter()
+    places: dict[bytes, int] = {}
     for item in items:
         if isinstance(item, Window):
             entries.append(prepare_window(item, key, sender, received_at, secret))
@@ -192,8 +191,8 @@ def prepare_all(
         if item.kind is not Kind.OK:
             entries.append(row)
             continue
-        nth = places[row.delivery.key]
-        places[row.delivery.key] += 1
+        nth = places.get(row.delivery.key, 0)
+        places[row.delivery.key] = nth + 1
         if nth:
             row = prepare(item, key, sender, received_at, secret, nth)
         entries.append(sample_of(row))

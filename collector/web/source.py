@@ -20,6 +20,10 @@ _NOBODY = canonical("0.0.0.0")  # noqa: S104 (gone before it was asked: never ta
 
 def _entry(text: str) -> IPAddress | None:
     """An address as proxies write it: with or without a port, brackets, quotes."""
+    try:
+        return canonical(text)
+    except ValueError:
+        pass
     text = text.strip().strip('"').strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -82,9 +86,10 @@ def address_of(request: web.BaseRequest, proxies: tuple[Network, ...]) -> IPAddr
     if not proxies or not trusted(peer, proxies):
         return peer
     headers = request.headers
-    return client_address(
-        peer, headers.getall("X-Forwarded-For", []), headers.getall("Forwarded", []), proxies
-    )
+    told = headers.getall("X-Forwarded-For", [])
+    if len(told) == 1 and "," not in told[0] and "Forwarded" not in headers:
+        return _entry(told[0]) or peer  # one proxy, which wrote one hop: as nearly all are
+    return client_address(peer, told, headers.getall("Forwarded", []), proxies)
 
 
 _peer = lru_cache(maxsize=4096)(canonical)
