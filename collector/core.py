@@ -67,9 +67,17 @@ class Core:
             {day.isoformat(): secret for day, secret in self.day_secrets.known.items()},
             mirror.hosts(self.intake.known.admitted),
         )
-        if told != self._mirrored.get("newest"):
+        if told == self._mirrored.get("newest"):
+            return
+        try:
             mirror.write(spool.directory, told)
-            self._mirrored["newest"] = told
+        except OSError as error:  # a full disk is no reason to fail while Postgres is there
+            if "refused" not in self._mirrored:
+                log.error("mirror.not_written", error=error.strerror)
+            self._mirrored["refused"] = told
+            return
+        self._mirrored.pop("refused", None)
+        self._mirrored["newest"] = told
 
     async def respool(self) -> None:
         """A round of replaying; with numbers of the whole directory, where this is the process that
