@@ -127,6 +127,7 @@ class Core:
         if self.replay is not None:
             await self.replay.spool.look()
             stack.push_async_callback(self.replay.spool.close)
+            stack.callback(self.replay.close)
             stack.push_async_callback(self._last_replay, self.replay)
         stack.push_async_callback(self.intake.drain)
         for number in range(FLUSHERS):

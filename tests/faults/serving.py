@@ -135,8 +135,16 @@ class Serve:
     def is_alive(self) -> bool:
         return self._process is not None and is_alive(self.pid)
 
-    async def metrics(self) -> dict[str, float]:
-        """Sums over all labels, by name."""
+    async def rounds(self, task: str, more: int) -> None:
+        """Wait until a background task went round so many more times, whatever came of it."""
+        name = "pinfall_background_ticks_total"
+        until = (await self.metrics(f'task="{task}"'))[name] + more
+        async with asyncio.timeout(_PATIENCE):
+            while (await self.metrics(f'task="{task}"'))[name] < until:
+                await asyncio.sleep(0.1)
+
+    async def metrics(self, label: str = "") -> dict[str, float]:
+        """Sums over all labels, or those samples that have this one, by name."""
         async with (
             aiohttp.ClientSession() as session,
             session.get(f"{self.operator}/metrics") as answer,
@@ -144,7 +152,7 @@ class Serve:
             text = await answer.text()
         told: dict[str, float] = {}
         for line in text.splitlines():
-            if line and not line.startswith("#"):
+            if line and not line.startswith("#") and label in line:
                 name = line.partition("{")[0].partition(" ")[0]
                 told[name] = told.get(name, 0.0) + float(line.rpartition(" ")[2])
         return told

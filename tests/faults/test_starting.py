@@ -15,6 +15,7 @@ import pytest
 
 from tests.faults import checks
 from tests.faults.hurt import Database
+from tests.faults.places import Skipped, fill, small_disk
 from tests.faults.serving import Serve
 from tests.make import neutral, okhttp_text, trustkit_ios
 
@@ -74,6 +75,39 @@ def test_started_with_postgres_away_it_takes_reports_that_are_there_once(
                 serve.end()
 
     asyncio.run(run())
+
+
+def test_a_full_disk_under_the_spool_is_no_reason_not_to_start(place: Path, tmp_path: Path) -> None:
+    """Nor for anything else to fail, as long as Postgres is there."""
+
+    async def run() -> None:
+        spool = tmp_path / "spool"
+        with small_disk(spool, "256k"):
+            async with Database(place / "postgres") as database:
+                filler = fill(spool)
+                serve = Serve(tmp_path, database.url, 1, spool)
+                try:
+                    await serve.start()
+                    key = database.keys["one"]
+                    assert (await post(serve, key, neutral(event_id="e")))["accepted"] == 1
+                    assert await serve.answers("/readyz") == 200
+                    await serve.rounds("keys", 2)
+                    assert not (spool / "mirror.json").exists()
+                    names = [event["event"] for event in serve.events()]
+                    assert "store.away" not in names
+                    assert "background.failed" not in names
+                    assert names.count("mirror.not_written") == 1
+                    filler.unlink()
+                    await serve.rounds("keys", 2)
+                    assert (spool / "mirror.json").exists()
+                    assert await serve.stop() == 0
+                finally:
+                    serve.end()
+
+    try:
+        asyncio.run(run())
+    except Skipped as why:
+        pytest.skip(str(why))
 
 
 def test_an_unknown_key_is_not_taken_into_the_spool(place: Path, tmp_path: Path) -> None:
