@@ -75,9 +75,17 @@ class Core:
             mirror.hosts(self.intake.known.admitted),
             mirror.own(self.keyring.own),
         )
-        if told != self._mirrored.get("newest"):
+        if told == self._mirrored.get("newest"):
+            return
+        try:
             mirror.write(spool.directory, told)
-            self._mirrored["newest"] = told
+        except OSError as error:  # a full disk is no reason to fail while Postgres is there
+            if "refused" not in self._mirrored:
+                log.error("mirror.not_written", error=error.strerror)
+            self._mirrored["refused"] = told
+            return
+        self._mirrored.pop("refused", None)
+        self._mirrored["newest"] = told
 
     async def respool(self) -> None:
         """A round of replaying; with numbers of the whole directory, where this is the process that
@@ -148,6 +156,7 @@ class Core:
         if self.replay is not None:
             await self.replay.spool.look()
             stack.push_async_callback(self.replay.spool.close)
+            stack.callback(self.replay.close)
             stack.push_async_callback(self._last_replay, self.replay)
         stack.push_async_callback(self.intake.drain)
         for number in range(FLUSHERS):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -27,19 +28,23 @@ log = structlog.get_logger()
 _TRIES = 3  # of a frame that fails although Postgres answers
 _BUSY = 500  # rows in the queue from which on live reports come first
 _YIELD = 0.25  # seconds
+TURN = 10.0  # seconds of a round; then gauges are told, and the next round goes on from there
 
 
 @dataclass(slots=True)
 class Replay:
-    """failed: how often a frame failed while Postgres answered, by batch id."""
+    """failed: how often a frame failed while Postgres answered, by batch id.
+
+    A segment that was begun is held until all of it is done, over rounds and while Postgres is away:
+    whoever else took it would count again what was counted.
+    """
 
     spool: Spool
     intake: Intake
     since: datetime | None = None  # receipt of the oldest that was replayed since somebody asked
     failed: dict[UUID, int] = field(default_factory=dict)
-    _done: dict[Path, set[int]] = field(
-        default_factory=dict
-    )  # frames of segments that are not done
+    # Segments that were begun, and which of their frames are done.
+    _held: dict[Path, tuple[Reading, set[int]]] = field(default_factory=dict)
 
     async def tick(self) -> None:
         """Replay all there is, as far as Postgres takes it; find out whether it is back."""
@@ -49,37 +54,54 @@ class Replay:
         if not self.spool.items and not segments.listed(self.spool.directory):
             return
         await self.spool.do(self.spool.seal)
+        self._let_go({*self._held} - {*segments.listed(self.spool.directory)})
+        until = asyncio.get_running_loop().time() + TURN
         for path in segments.listed(self.spool.directory):
-            if not await self._segment(path):
+            if not await self._segment(path, until):
                 break
         await self.spool.look()
 
-    async def _segment(self, path: Path) -> bool:
-        """False where Postgres went away meanwhile."""
-        reading = await self.spool.do(lambda: Reading.take(path))
-        if reading is None:
+    async def _segment(self, path: Path, until: float) -> bool:
+        """False where Postgres went away meanwhile, or it is late: at least one frame is tried."""
+        if path not in self._held:
+            await self.spool.do(lambda: self._take(path))
+        if path not in self._held:
             return True  # another process writes it, or replays it
-        done = self._done.setdefault(path, set())
-        try:
-            left = False
-            for found in reading.frames():
-                if found.start in done:
-                    continue
-                if self.intake.queued > _BUSY:
-                    await asyncio.sleep(_YIELD)
-                told = await self._stretch(found, reading)
-                if told is None:
-                    return False
-                if told:
-                    done.add(found.start)
-                left = left or not told
-            if not left:
-                await self.spool.do(reading.done)
-                del self._done[path]
-                log.info("spool.replayed", segment=path.name)
-        finally:
-            reading.close()
-        return True
+        reading, done = self._held[path]
+        loop = asyncio.get_running_loop()
+        left = False
+        for found in reading.frames():
+            if found.start in done:
+                continue
+            if self.intake.queued > _BUSY:
+                await asyncio.sleep(_YIELD)
+            told = await self._stretch(found, reading)
+            if told is None:
+                return False
+            if told:
+                done.add(found.start)
+            left = left or not told
+            if loop.time() >= until and found.end < len(reading.data):
+                return False
+        if not left:
+            await self.spool.do(reading.done)
+            self._let_go({path})
+            log.info("spool.replayed", segment=path.name)
+        return loop.time() < until
+
+    def _take(self, path: Path) -> None:
+        """In the spool's thread: nobody may wait for it any more when the lock is had."""
+        reading = Reading.take(path)
+        if reading is not None:
+            self._held[path] = reading, set()
+
+    def _let_go(self, paths: Collection[Path]) -> None:
+        for path in paths:
+            self._held.pop(path)[0].close()
+
+    def close(self) -> None:
+        """Leave what is not done to others."""
+        self._let_go([*self._held])
 
     async def _stretch(self, found: Found, reading: Reading) -> bool | None:
         """True: done with it. False: it is left for another try. None: Postgres is away."""

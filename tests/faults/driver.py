@@ -13,6 +13,8 @@ import argparse
 import asyncio
 import json
 import random
+import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -42,10 +44,14 @@ def order(rounds: int, only: Sequence[str], seed: int) -> list[str]:
 
 
 async def run(
-    rounds: int, seed: int, only: Sequence[str], place: Path
-) -> tuple[list[Told], dict[str, str]]:
-    told: list[Told] = []
-    skipped: dict[str, str] = {}
+    rounds: int,
+    seed: int,
+    only: Sequence[str],
+    place: Path,
+    told: list[Told],
+    skipped: dict[str, str],
+) -> None:
+    """Into ``told`` and ``skipped``, which hold what was done also where this is cut short."""
     times: Counter[str] = Counter()
     async with AsyncExitStack() as stack:
         shared = await stack.enter_async_context(Database(place / "postgres"))
@@ -71,7 +77,6 @@ async def run(
                 # What a failed round leaves behind is not held against the next.
                 await stack.aclose()
                 shared = await stack.enter_async_context(Database(place / f"postgres-{number}"))
-    return told, skipped
 
 
 def summary(told: Sequence[Told], skipped: dict[str, str], seed: int) -> dict[str, object]:
@@ -119,12 +124,23 @@ def main(arguments: Sequence[str]) -> int:
     place = Path(tempfile.mkdtemp(prefix="pinfall-faults-"))
     place.chmod(0o755)  # Postgres may run as somebody else
     print(f"== {asked.rounds} rounds, --seed {asked.seed}, in {place}", flush=True)
-    told, skipped = asyncio.run(run(asked.rounds, asked.seed, asked.only, place))
+    told: list[Told] = []
+    skipped: dict[str, str] = {}
+    for number in (signal.SIGINT, signal.SIGTERM):  # leave no process and no mount behind
+        signal.signal(number, signal.default_int_handler)
+    try:
+        asyncio.run(run(asked.rounds, asked.seed, asked.only, place, told, skipped))
+    except KeyboardInterrupt:
+        print("== cut short", flush=True)
     result = summary(told, skipped, asked.seed)
     show(result)
     if asked.out:
         asked.out.write_text(json.dumps(result, indent=2) + "\n")
-    return 1 if result["rounds_wrong"] or not told else 0
+    if result["rounds_wrong"] or not told:
+        print(f"== what failed is in {place}")
+        return 1
+    shutil.rmtree(place, ignore_errors=True)
+    return 0
 
 
 if __name__ == "__main__":

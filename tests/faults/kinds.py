@@ -192,6 +192,36 @@ async def kill_both(now: Round) -> None:
         await now.serve.start()
 
 
+async def lock_table(now: Round) -> None:
+    """As a migration, or somebody's open transaction, does it."""
+    await now.moment()
+    seconds = now.rng.uniform(1.0, 3.0 if now.brief else 14.0)
+    async with now.database.connected() as connection, connection.transaction():
+        table = now.rng.choice(("violation", "delivery", "ledger_delta"))
+        await connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        await asyncio.sleep(seconds)
+
+
+async def freeze_worker(now: Round) -> None:
+    await now.moment()
+    await now.serve.freeze_worker(
+        now.rng.randrange(2), now.rng.uniform(0.5, 2.0 if now.brief else 12.0)
+    )
+
+
+async def stop_while_frozen(now: Round) -> None:
+    """Told to stop while Postgres hangs; sometimes somebody loses patience with it."""
+    await now.moment()
+    frozen = asyncio.create_task(now.database.freeze(3.0 if now.brief else now.rng.uniform(1, 20)))
+    await now.hold(0.0, 1.0)
+    if now.heads():
+        assert await now.serve.stop() == 0
+    else:
+        await now.serve.kill_while_stopping(now.rng.uniform(0, 3))
+    await frozen
+    await now.serve.start()
+
+
 _CRASHED = frozenset({"flush.crashed"})
 FAULTS = {
     fault.name: fault
@@ -216,6 +246,12 @@ FAULTS = {
         Fault(name="clock_jump", run=clock_jump, spool=None, has_clock=True),
         Fault(name="poisoned_spool", run=poisoned_spool, plants=True, said=_CRASHED),
         Fault(name="kill_spooling_and_replaying", run=kill_spooling_and_replaying, kills=True),
+        Fault(name="lock_table", run=lock_table, spool=None),
+        Fault(name="freeze_worker", run=freeze_worker, spool=None, workers=2),
+        Fault(
+            name="stop_while_frozen", run=stop_while_frozen, spool=None, kills=True,
+            said=frozenset({"doubts.lost"}),
+        ),
         Fault(name="kill_both", run=kill_both, kills=True),
     )
 }  # fmt: skip

@@ -93,6 +93,25 @@ class Serve:
         self.starts += 1
         send(self.worker_pids()[number : number + 1], signal.SIGKILL)
 
+    async def freeze_worker(self, number: int, seconds: float) -> None:
+        pids = self.worker_pids()[number : number + 1]
+        send(pids, signal.SIGSTOP)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            send(pids, signal.SIGCONT)
+
+    async def kill_while_stopping(self, seconds: float) -> None:
+        """Tell it to stop, and kill all of it so much later."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        await asyncio.sleep(seconds)
+        pids = [self.pid, *self.worker_pids()]
+        send(pids, signal.SIGKILL)
+        await asyncio.to_thread(self._process.wait)
+        for pid in pids[1:]:
+            assert await asyncio.to_thread(gone, pid, _PATIENCE)
+
     async def workers_are_back(self) -> None:
         async with asyncio.timeout(_PATIENCE):
             while len(self.worker_pids()) < (self.workers if self.workers > 1 else 0):
@@ -116,8 +135,16 @@ class Serve:
     def is_alive(self) -> bool:
         return self._process is not None and is_alive(self.pid)
 
-    async def metrics(self) -> dict[str, float]:
-        """Sums over all labels, by name."""
+    async def rounds(self, task: str, more: int) -> None:
+        """Wait until a background task went round so many more times, whatever came of it."""
+        name = "pinfall_background_ticks_total"
+        until = (await self.metrics(f'task="{task}"'))[name] + more
+        async with asyncio.timeout(_PATIENCE):
+            while (await self.metrics(f'task="{task}"'))[name] < until:
+                await asyncio.sleep(0.1)
+
+    async def metrics(self, label: str = "") -> dict[str, float]:
+        """Sums over all labels, or those samples that have this one, by name."""
         async with (
             aiohttp.ClientSession() as session,
             session.get(f"{self.operator}/metrics") as answer,
@@ -125,10 +152,18 @@ class Serve:
             text = await answer.text()
         told: dict[str, float] = {}
         for line in text.splitlines():
-            if line and not line.startswith("#"):
+            if line and not line.startswith("#") and label in line:
                 name = line.partition("{")[0].partition(" ")[0]
                 told[name] = told.get(name, 0.0) + float(line.rpartition(" ")[2])
         return told
+
+    async def answers(self, path: str) -> int:
+        """The status of a page of the operator listener."""
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"{self.operator}{path}") as answer,
+        ):
+            return answer.status
 
     def segments(self) -> list[Path]:
         return sorted(self.spool.glob("*.spool")) if self.spool else []

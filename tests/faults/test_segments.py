@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
+import threading
 from pathlib import Path
 
 import asyncpg
 import pytest
 
+from collector.intake import replay as replay_module
 from collector.intake import segments
 from collector.intake.queue import Intake
 from collector.intake.replay import Replay
@@ -88,7 +91,7 @@ async def test_poison_on_a_full_disk_does_not_hold_up_the_rest(
 async def test_what_is_put_aside_is_put_aside_once(
     pool: asyncpg.Pool, clock: Clock, tmp_path: Path
 ) -> None:
-    """One frame is left for another try, and another process has the next."""
+    """One frame is left for another try, and the next is another process', of which the first died."""
     key = await project(pool)
     spool = Spool(tmp_path, 1024**3)
     garbage = poison.sealed(b"\x93 nonsense", 1)
@@ -98,6 +101,7 @@ async def test_what_is_put_aside_is_put_aside_once(
     for _ in range(3):
         for replay in processes:
             await replay.tick()
+            replay.close()
     assert segments.listed(tmp_path) == []
     kept = sorted(path.read_bytes() for path in tmp_path.glob("*.refused"))
     assert kept == sorted((garbage, timeless))
@@ -125,6 +129,73 @@ async def test_the_ledgers_entries_of_a_frame_survive_a_row_that_postgres_refuse
     async with pool.acquire() as connection:
         totals = (await ledger.totals(connection))["default"]
     assert totals == {"received": 10, "ignored": 7, "accepted": 2, "rejected": 1}
+    await spool.close()
+
+
+async def test_a_long_replay_comes_up_for_air(
+    pool: asyncpg.Pool, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A round ends before it is called stuck, and the next goes on from there."""
+    monkeypatch.setattr(replay_module, "TURN", 0.0)
+    key = await project(pool)
+    spool = Spool(tmp_path, 1024**3)
+    names = [f"good-{n}" for n in range(6)]
+    frames = [poison.framed(poison.report(name, key.project)) for name in names]
+    poison.leave(tmp_path, frames[:4])
+    poison.leave(tmp_path, frames[4:])
+    replay = await _replay(pool, clock, spool)
+    stored = []
+    while segments.listed(tmp_path):
+        await replay.tick()
+        stored.append(await pool.fetchval("SELECT count(*) FROM violation"))
+    assert stored == [1, 2, 3, 4, 5, 6]
+    await spool.close()
+
+
+async def test_a_segment_stays_with_who_began_it(
+    pool: asyncpg.Pool, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between rounds, too: another process would count again what was counted."""
+    monkeypatch.setattr(replay_module, "TURN", 0.0)
+    key = await project(pool)
+    spool = Spool(tmp_path, 1024**3)
+    frames = [poison.framed(poison.report(f"good-{n}", key.project)) for n in range(4)]
+    poison.leave(tmp_path, frames)
+    one, two = [await _replay(pool, clock, spool) for _ in range(2)]
+    await one.tick()
+    await two.tick()
+    assert await pool.fetchval("SELECT count(*) FROM violation") == 1
+    one.close()  # it ends: what it did is done again, and changes nothing
+    while segments.listed(tmp_path):
+        await two.tick()
+    assert await pool.fetchval("SELECT count(*) FROM violation") == 4
+    await spool.close()
+
+
+async def test_a_round_that_is_cut_off_lets_go_of_nothing(
+    pool: asyncpg.Pool, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it takes a segment: the lock is had by then, and is still this process' own."""
+    key = await project(pool)
+    spool = Spool(tmp_path, 1024**3)
+    poison.leave(tmp_path, [poison.framed(poison.report("good", key.project))])
+    replay = await _replay(pool, clock, spool)
+    take, taking, goes_on = Reading.take, threading.Event(), threading.Event()
+
+    def slowly(path: Path) -> Reading | None:
+        taking.set()
+        goes_on.wait()
+        return take(path)
+
+    monkeypatch.setattr(Reading, "take", slowly)
+    round_ = asyncio.create_task(replay.tick())
+    await asyncio.to_thread(taking.wait)
+    round_.cancel()
+    await asyncio.gather(round_, return_exceptions=True)
+    goes_on.set()
+    await replay.tick()
+    assert segments.listed(tmp_path) == []
+    assert await pool.fetchval("SELECT count(*) FROM violation") == 1
     await spool.close()
 
 
