@@ -18,6 +18,7 @@ from tests.make import (
     ios_pem,
     neutral,
     okhttp_text,
+    trustkit_android,
     trustkit_ios,
     window,
 )
@@ -46,6 +47,17 @@ def bodies() -> list[bytes]:
         b'{"hostname":"a.b","known-pins":[],"x":NaN,"date-time":1e400}',
         b'{"hostname":"a.b","hostname":"c.d","known-pins":[]}',
     ]
+
+
+def trustkits() -> list[bytes]:
+    told = [
+        trustkit_ios(),
+        trustkit_android(),
+        trustkit_ios(app_platform="OSX", validation_result=2, port=443, known_pins=[]),
+        trustkit_ios(app_vendor_id="unit-tests", app_bundle_id="N/A", hostname="BÜCHER.example."),
+        trustkit_ios(date_time="2026-13-40T25:61:61Z", app_version="", validation_result=1.0),
+    ]
+    return [body(report) for report in told]
 
 
 def texts() -> list[bytes]:

@@ -31,12 +31,13 @@ from collector.reports import certificates
 from collector.reports.agents import android
 from collector.reports.apple import read_apple_text
 from collector.reports.body import LIMITS, gunzip, read_body
-from collector.reports.dialects import read_text_item
+from collector.reports.dialects import read_object, read_text_item
 from collector.reports.fields import Hints
 from collector.reports.hosts import matches, read_host, read_pattern
 from collector.reports.personal import scrubbed, without_personal
 from collector.reports.pins import SIZES, parse_pin, read_pins
 from collector.reports.platforms import platform_of
+from collector.reports.quick import read_quick
 from collector.reports.times import client_time, parse_time
 from collector.settings import load_settings
 from collector.web.proxy_protocol import parse
@@ -107,6 +108,15 @@ def _turned(value: Any, turn: bool, under: str = "") -> Any:
         few = under in _PIN_KEYS and len(entries) <= 1000  # further ones are not looked at
         return entries[::-1] if turn and few else entries
     return value
+
+
+def quick(raw: bytes) -> None:
+    """What the short way reads, the long way reads alike."""
+    found = read_quick(raw, HINTS)
+    if found is not None:
+        invariants.item(found)
+        long = read_object(json.loads(raw.decode("utf-8", "replace")), HINTS)
+        assert found == long, "the short way reads otherwise"
 
 
 def packed(raw: bytes) -> None:
@@ -291,6 +301,7 @@ def environments(raw: bytes) -> None:
 
 TARGETS = {
     "bodies": Target(bodies, seeds.bodies, json=True, share=5),
+    "quick": Target(quick, seeds.trustkits, json=True, share=2),
     "texts": Target(texts, seeds.texts, share=2),
     "certificates": Target(one_certificate, seeds.certificates),
     "chains": Target(chains, seeds.chains),
