@@ -13,6 +13,7 @@ from collector.reports.certificates import certificate_from_der
 
 # 12 digits that tell installs apart, and the time of day: one pair is sent once in a run.
 WHO, WHEN = "<<<<who>>>>>", "<<when>>"
+EVENT = "<event>>"  # 8 hexadecimal digits, where an event id is a UUID
 APP = "com.example.wallet"
 _INSTALL = "7c1b6f0e-6b5d-4a51-9e0c-" + WHO
 Chain = Sequence[bytes]  # DER, leaf first
@@ -90,6 +91,19 @@ def okhttp_text(client: Client, chain: Chain) -> Message:
     )
     agent = f"Wallet/{client.version} (Android 14; {WHO}; {WHEN}) okhttp/4.12.0"
     return Message(agent, "text/plain; charset=utf-8", text)
+
+
+def okhttp_reporter(client: Client, chain: Chain) -> Message:
+    """As docs/okhttp/PinfallReporter.java tells it."""
+    report = {
+        "schema": "pin-report/1", "event_id": f"{EVENT}-5f0a-4a51-9e0c-0b2a3c0f9d11",
+        "observed_at": f"{client.date}T{WHEN}.250Z", "host": client.host, "port": 443,
+        "outcome": "pin_mismatch", "enforced": True,
+        "error": {"type": "javax.net.ssl.SSLPeerUnverifiedException", "message": _okhttp(client, chain)},
+        "app": {"id": APP, "version": client.version}, "os": {"name": "ANDROID", "version": "14"},
+        "sdk": {"name": "pinfall-okhttp", "version": "1"}, "install_id": _INSTALL, "weight": 1.0,
+    }  # fmt: skip
+    return _json("okhttp/4.12.0", report)
 
 
 def okhttp_wrapped(client: Client, chain: Chain) -> Message:

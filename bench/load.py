@@ -74,7 +74,10 @@ class Numbers:
             raw = t.raw
             raw[t.address : t.address + 15] = addresses[serial % ADDRESSES]
             raw[t.who : t.who + 12] = who[serial % INSTALLS]
-            raw[t.when : t.when + 8] = when[serial // INSTALLS % 86_400]
+            lap = serial // INSTALLS
+            raw[t.when : t.when + 8] = when[lap % 86_400]
+            if t.event >= 0:
+                raw[t.event : t.event + 8] = b"%08x" % lap
             return raw
 
         return make, lambda: again

@@ -1,7 +1,8 @@
 """The mix of reports that clients send, as requests in memory.
 
-60 % TrustKit (two thirds iOS, one third Android), 30 % texts of OkHttp (half of them wrapped in
-JSON), 10 % others; 1 % bring a chain that nobody has seen, 5 % were sent before. A request is a
+60 % TrustKit (two thirds iOS, one third Android), 30 % texts of OkHttp (half of them bare, nearly
+half from our own reporter, the rest in JSON that an app made up), 10 % others; 1 % bring a chain
+that nobody has seen, 5 % were sent before. A request is a
 function of its serial number: so a number that is used again is a duplicate, and no other is.
 """
 
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from bench import bodies
-from bench.bodies import WHEN, WHO, Chain, Client, Message
+from bench.bodies import EVENT, WHEN, WHO, Chain, Client, Message
 from bench.chains import Authority
 
 HOSTS = tuple(f"{name}.bench.example" for name in (
@@ -32,19 +33,21 @@ _Make = Callable[[Client, Chain], Message]
 # Of 200 numbers; two of TrustKit's are those with a new chain.
 _SHARES: tuple[tuple[_Make, int], ...] = (
     (bodies.trustkit_ios, 78), (bodies.trustkit_android, 40), (bodies.okhttp_text, 30),
-    (bodies.okhttp_wrapped, 30), (bodies.neutral, 10), (bodies.hpkp, 4), (bodies.react_native, 4),
+    (bodies.okhttp_reporter, 26), (bodies.okhttp_wrapped, 4), (bodies.neutral, 10), (bodies.hpkp, 4),
+    (bodies.react_native, 4),
 )  # fmt: skip
 _WINDOWS = 2  # of the 10 % others, of 200
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A request, and where its address, install and time stand in it."""
+    """A request, and where its address, install and time stand in it. event: -1 where it has none."""
 
     raw: bytearray
     address: int
     who: int
     when: int
+    event: int
 
 
 def template(path: str, message: Message) -> Template:
@@ -56,7 +59,8 @@ def template(path: str, message: Message) -> Template:
         f"Accept-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     raw = bytearray(head.encode() + body)
-    return Template(raw, *(raw.index(mark.encode()) for mark in (_ADDRESS, WHO, WHEN)))
+    there, who, when = (raw.index(mark.encode()) for mark in (_ADDRESS, WHO, WHEN))
+    return Template(raw, there, who, when, raw.find(EVENT.encode()))
 
 
 def address(number: int) -> bytes:

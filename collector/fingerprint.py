@@ -47,12 +47,20 @@ class Delivery(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 def _hash(secret: bytes, *parts: object, size: int = 16) -> bytes:
     """BLAKE2b over length-prefixed parts, so that no two lists of parts read the same."""
+    return blake2b(_packed(*parts), key=secret, digest_size=size).digest()
+
+
+def _packed(*parts: object) -> bytes:
     pieces = []
     for part in parts:
         raw = part if isinstance(part, bytes) else str(part).encode("utf-8", "replace")
         pieces.append(_LENGTHS[len(raw)] if len(raw) < 256 else len(raw).to_bytes(4, "big"))
         pieces.append(raw)
-    return blake2b(b"".join(pieces), key=secret, digest_size=size).digest()
+    return b"".join(pieces)
+
+
+# For parts that many reports have in common, each of them short.
+_packed_again = lru_cache(maxsize=8192)(_packed)
 
 
 _LENGTHS = tuple(length.to_bytes(4, "big") for length in range(256))
@@ -85,7 +93,7 @@ def _real(install_id: str | None) -> str | None:
 
 def install_hash(secret: bytes, violation: Violation) -> bytes | None:
     """Who an install is, 16 bytes; ids are compared only inside one platform."""
-    if violation.install_id is None or real_install(violation) is None:
+    if violation.install_id is None or _real(violation.install_id) is None:
         return None
     return install_hash_of(secret, violation.platform or "", violation.install_id)
 
@@ -93,10 +101,13 @@ def install_hash(secret: bytes, violation: Violation) -> bytes | None:
 def install_hash_of(secret: bytes, platform: str, install_id: str) -> bytes:
     """platform: as the report names it, else ``""``. An id over 128 characters is in reports as its
     SHA-256 only, and here too."""
-    told = clean(install_id).strip()
+    told = install_id.strip()
+    if not told.isascii() or "\x00" in told:
+        told = clean(install_id).strip()
     if len(told) > WORST_ID:
         told = sha256(told.encode()).hexdigest()
-    return _hash(secret, b"install", platform, told.lower())
+    content = _packed_again(b"install", platform) + _piece(told.lower())
+    return blake2b(content, key=secret, digest_size=16).digest()
 
 
 def estimated_install(secret: bytes, violation: Violation, address: IPAddress) -> bytes:
@@ -129,33 +140,36 @@ def delivery(
             who = (_name(v), v.kind.value, pin_set_id(v), chain_id(v.main_chain))
         app = (project, v.app_id or "", v.platform or "")
         return Delivery(_hash(secret, b"event", *app, v.event_id, *who), Grade.STRONG)
-    content: tuple[object, ...] = (
-        project,
-        v.app_id or "",
-        v.platform or "",
-        _family(v.dialect),
-        install or "",
-        _name(v),
-        v.noted_host or "",
-        v.kind.value,
-        v.enforced,
-        v.app_version or "",
-        "" if v.client_time_raw is None else v.client_time_raw,
+    raw = "" if v.client_time_raw is None else v.client_time_raw
+    is_strong = bool(install) and raw != ""
+    pieces = [
+        _STRONG if is_strong else _WEAK,
+        _packed_again(project, v.app_id or "", v.platform or "", _family(v.dialect)),
+        _piece(install) if install else _EMPTY,
+        _packed_again(_name(v), v.noted_host or "", v.kind.value, v.enforced, v.app_version or ""),
+        _piece(raw) if isinstance(raw, str) else _packed(raw),
+        _LENGTHS[16],
         pin_set_id(v),
+        _LENGTHS[16],
         chain_id(v.main_chain),
-    )
+    ]
     if v.kind is Kind.OK:
         # Samples of success are many and alike: what they say of the connection, and their place
         # among equals of one body, tell them apart, and a body that is sent again still is itself.
-        content += (
-            v.sampling_fraction,
-            v.server_ip,
-            json.dumps(dict(v.extra), sort_keys=True),
-            nth,
-        )
-    if install and v.client_time_raw not in (None, ""):
-        return Delivery(_hash(secret, b"strong", *content), Grade.STRONG)
-    return Delivery(_hash(secret, b"weak", *content, address.packed, user_agent or ""), Grade.WEAK)
+        extra = json.dumps(dict(v.extra), sort_keys=True)
+        pieces.append(_packed(v.sampling_fraction, v.server_ip, extra, nth))
+    if not is_strong:
+        pieces.append(_packed(address.packed, user_agent or ""))
+    key = blake2b(b"".join(pieces), key=secret, digest_size=16).digest()
+    return Delivery(key, Grade.STRONG if is_strong else Grade.WEAK)
+
+
+_STRONG, _WEAK, _EMPTY = _packed(b"strong"), _packed(b"weak"), _packed("")
+
+
+def _piece(text: str) -> bytes:
+    raw = text.encode("utf-8", "replace")
+    return (_LENGTHS[len(raw)] if len(raw) < 256 else len(raw).to_bytes(4, "big")) + raw
 
 
 def window_delivery(
@@ -235,13 +249,13 @@ def _issuer_path(chain: Chain) -> tuple[bytes, ...]:
 
 
 @lru_cache(maxsize=8192)
-def _signature(project: ProjectId, name: str, kind: Kind, path: tuple[bytes, ...]) -> bytes:
-    return _hash(b"v1", project, name, kind.value, *path)
+def _signature(project: ProjectId, name: str, kind: str, path: tuple[bytes, ...]) -> bytes:
+    return _hash(b"v1", project, name, kind, *path)
 
 
 def signature_id(project: ProjectId, violation: Violation, path: tuple[bytes, ...]) -> bytes:
     """What groups violations of one fault: (project, host, kind, issuer path). 16 bytes, form v1."""
-    return _signature(project, _name(violation), violation.kind, path)
+    return _signature(project, _name(violation), violation.kind.value, path)
 
 
 def network_of(address: IPAddress) -> bytes:
@@ -254,7 +268,16 @@ def operator_network_of(address: IPAddress) -> bytes:
     return address.packed[:2] if address.version == 4 else address.packed[:4]
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=32_768)
+def networks(secret_of_the_day: bytes, network: bytes) -> tuple[bytes, bytes]:
+    """The hashes of a network, as ``network_of`` tells it, and of the operator network that it lies in."""
+    operator = network[:2] if len(network) == 3 else network[:4]
+    return (
+        network_hash(secret_of_the_day, "network", network),
+        network_hash(secret_of_the_day, "operator", operator),
+    )
+
+
 def network_hash(secret_of_the_day: bytes, kind: str, network: bytes) -> bytes:
     """A network as it is stored, 8 bytes; unreadable once the day's secret is deleted."""
     return _hash(secret_of_the_day, kind, network, size=8)

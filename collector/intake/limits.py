@@ -71,6 +71,8 @@ class Limits:
 
     def is_flood(self, source: Source, now: float) -> bool:
         """Whether an address sends so much that its requests are not read any more."""
+        if self._addresses.level(source.address, now) >= 1:
+            return False  # it is within its limit, and so within ten times of it
         return not self._floods.take(source.address, 1, now)
 
     def admit(

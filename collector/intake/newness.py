@@ -41,7 +41,7 @@ class Newness:
 
     def has_room(self, row: Row, now: float) -> bool:
         """Whether something new may be looked into now; takes its room."""
-        if row.trusted or row.local or self._is_own(row):
+        if row.trusted or self._is_own(row):
             return True
         if not self._networks.take((row.registered, row.network), 1, now):
             return False

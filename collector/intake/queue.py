@@ -39,7 +39,7 @@ _PROMPT, _STALL, _REPLAYED = 2.0, 2.0, 10.0
 @dataclass(slots=True, eq=False)
 class _Waiting:
     rows: Sequence[Entry]
-    done: asyncio.Future[list[Outcome]]
+    done: asyncio.Future[Sequence[Outcome]]
     since: float  # of the loop's clock
 
 
@@ -61,7 +61,7 @@ class Intake:
     spool: Spool | None = None
     is_down: bool = False
     _queue: deque[_Waiting] = field(default_factory=deque)
-    _unanswered: deque[_Waiting] = field(default_factory=deque)  # in the order they came
+    _flushing: dict[UUID, list[_Waiting]] = field(default_factory=dict)  # by batch
     _queued: int = 0
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _counts: Counter[Account] = field(default_factory=Counter)
@@ -76,21 +76,20 @@ class Intake:
         """How full the queue is, 0 to 1."""
         return self._queued / self.most
 
-    async def submit(self, rows: Sequence[Entry]) -> list[Outcome]:
-        """Make rows durable; their outcomes, in order. Answers after the commit."""
-        if not rows:
-            return []
+    def submit(self, rows: Sequence[Entry]) -> asyncio.Future[Sequence[Outcome]]:
+        """Make rows durable; their outcomes, in order, after the commit. At least one row."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[Sequence[Outcome]] = loop.create_future()
         if self._queued + len(rows) > self.most:
             for row in rows:
                 self._shed(row, self._counts)
-            return [Outcome.NOT_DURABLE] * len(rows)
-        loop = asyncio.get_running_loop()
-        waiting = _Waiting(rows, loop.create_future(), loop.time())
-        self._queue.append(waiting)
-        self._unanswered.append(waiting)
+            done.set_result([Outcome.NOT_DURABLE] * len(rows))
+            return done
+        self._queue.append(_Waiting(rows, done, loop.time()))
         self._queued += len(rows)
-        self._wake.set()
-        return await waiting.done
+        if not self._wake.is_set():
+            self._wake.set()
+        return done
 
     async def hurry(self) -> None:
         """For ever: nobody waits longer than ``patience``, and half a second."""
@@ -98,12 +97,12 @@ class Intake:
         while True:
             await asyncio.sleep(0.25)
             latest = loop.time() - self.patience
-            while self._unanswered and (
-                self._unanswered[0].done.done() or self._unanswered[0].since < latest
-            ):
-                waiting = self._unanswered.popleft()
-                if not waiting.done.done():
-                    waiting.done.set_result([Outcome.NOT_DURABLE] * len(waiting.rows))
+            for waiting_ in (self._queue, *self._flushing.values()):
+                for waiting in waiting_:  # in the order they came
+                    if waiting.since >= latest:
+                        break
+                    if not waiting.done.done():
+                        waiting.done.set_result([Outcome.NOT_DURABLE] * len(waiting.rows))
 
     def count(self, account: Account, items: int = 1) -> None:
         """An entry for the ledger; it goes out with the next flush, within a second."""
@@ -142,6 +141,7 @@ class Intake:
             size += len(taken[-1].rows)
         batch = Batch([row for waiting in taken for row in waiting.rows], self._counts)
         self._counts = Counter()
+        self._flushing[batch.id] = taken
         late = bool(taken) and asyncio.get_running_loop().time() - taken[0].since > _STALL
         stored = False
         try:
@@ -160,15 +160,14 @@ class Intake:
             self._settle(batch)
             self._queued -= size
             self.metrics.queue.set(self._queued)
+            del self._flushing[batch.id]
+            told = [outcome or Outcome.NOT_DURABLE for outcome in batch.outcomes]
             start = 0
             for waiting in taken:
-                told = [
-                    o or Outcome.NOT_DURABLE
-                    for o in batch.outcomes[start : start + len(waiting.rows)]
-                ]
-                start += len(waiting.rows)
+                end = start + len(waiting.rows)
                 if not waiting.done.done():  # whoever went away has no answer coming
-                    waiting.done.set_result(told)
+                    waiting.done.set_result(told[start:end])
+                start = end
         if not (late and not stored):
             await self._tell(down=not stored)
         return stored
@@ -249,10 +248,11 @@ class Intake:
             held[batch.id].update(batch.counts)
         else:
             self._counts.update(batch.counts)
-        for place, (row, outcome) in enumerate(zip(batch.rows, batch.outcomes, strict=True)):
-            if outcome is None:
-                part = next((id_ for id_, (start, end) in parts if start <= place < end), None)
-                self._shed(row, self._counts if part is None else held[part])
+        if None in batch.outcomes:
+            for place, (row, outcome) in enumerate(zip(batch.rows, batch.outcomes, strict=True)):
+                if outcome is None:
+                    part = next((id_ for id_, (start, end) in parts if start <= place < end), None)
+                    self._shed(row, self._counts if part is None else held[part])
         self._count(batch.rows, batch.outcomes)
         self._count_samples(batch.samples)
         self._doubts.update(held)

@@ -20,7 +20,7 @@ from collector.model import Ignored, Violation, Window
 from collector.reports.dialects import Read, read_object, read_text_item
 from collector.reports.fields import Hints
 from collector.reports.okhttp import read_text
-from collector.reports.quick import SIGN, read_quick
+from collector.reports.quick import REPORTER, TRUSTKIT, read_quick, read_told
 
 Item = Violation | Window | Ignored | ReportError
 
@@ -73,8 +73,12 @@ def read_body(body: bytes, hints: Hints, limits: Limits = LIMITS) -> list[Item]:
     """
     if body.startswith(_GZIP):
         body = gunzip(body, limits)
-    if body[:1] == b"{" and SIGN in body and b"\n" not in body and len(body) <= limits.item_bytes:
-        quick = read_quick(body, hints)
+    if body[:1] == b"{" and b"\n" not in body and len(body) <= limits.item_bytes:
+        quick = None
+        if TRUSTKIT in body:
+            quick = read_quick(body, hints)
+        elif REPORTER in body:
+            quick = read_told(body, hints)
         if quick is not None:
             return [quick]
     if len(body) > limits.body_bytes:

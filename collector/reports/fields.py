@@ -9,9 +9,10 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
+
+import msgspec
 
 from collector.errors import Reason, ReportError
 from collector.model import TimeTrust
@@ -33,8 +34,7 @@ _RELEASE = re.compile(r"([A-Za-z0-9._-]{1,128})@([0-9][0-9A-Za-z.+-]{0,63})")
 _UNSAFE_TIME = re.compile(r"[@/\\<>&\"]")
 
 
-@dataclass(frozen=True, slots=True)
-class Hints:
+class Hints(msgspec.Struct, frozen=True, gc=False):
     """What the transport says beside the body.
 
     received_at: None where it is not known (``pinfall parse`` without ``--received-at``).

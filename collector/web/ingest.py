@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -14,11 +14,12 @@ from aiohttp import HttpVersion11, web
 from msgspec.structs import replace
 
 from collector.errors import Reason, ReportError
+from collector.intake.durable import Outcome
 from collector.intake.keyring import Key, Keyring
 from collector.intake.limits import Limits as RateLimits
 from collector.intake.limits import source_of
 from collector.intake.prepare import Sender
-from collector.intake.taking import ACCEPTED, Taking, Verdict
+from collector.intake.taking import ACCEPTED, VERDICTS, Taking, Verdict
 from collector.metrics import UNKNOWN, Metrics
 from collector.model import Dialect, Violation
 from collector.reports.body import LIMITS, Item, Limits, read_body
@@ -27,7 +28,7 @@ from collector.settings import Network
 from collector.store.connect import STORE_DOWN
 from collector.web import answers
 from collector.web.answers import Answer
-from collector.web.bodies import Pace, read
+from collector.web.bodies import Pace, read, read_small
 from collector.web.budget import OverloadedError
 from collector.web.door import Door
 from collector.web.refusal import OVERLOADED
@@ -38,7 +39,7 @@ log = structlog.get_logger()
 
 _AGENT = 512  # characters of a User-Agent
 _WORST_KEY = 64
-_ONE_ACCEPTED = answers.result(summed([ACCEPTED]))
+_ONE_ACCEPTED = answers.result(summed([ACCEPTED])).body
 _UNREAD = (Reason.TOO_SLOW, Reason.TOO_LARGE, Reason.UNKNOWN_KEY, Reason.OVER_LIMIT)
 # What a browser itself sends; anything else with its marks was sent by a page that somebody visited.
 _OF_BROWSERS = frozenset(
@@ -64,73 +65,76 @@ class Ingest:
     async def handle(self, request: web.BaseRequest) -> Answer:
         """Every request of the public listener."""
         try:
-            path = _path(request.raw_path)
-            if path == "/r" or path.startswith("/r/"):
-                # One reader for all: a window is known by its content, also at the URL for reports.
-                if request.method == "POST" and path.count("/") <= 3:
-                    return await self._timed(request, path)
-                if request.method == "OPTIONS":
-                    return Answer(204)
-                return answers.problem(405, more="Allow: OPTIONS,POST\r\n")
-            if path == "/healthz":
-                if request.method in ("GET", "HEAD"):
-                    return answers.text(200, "ok\n")
-                return answers.problem(405, more="Allow: GET,HEAD\r\n")
-            return answers.problem(404)
+            target = request.raw_path
+            if request.method == "POST":
+                key = self.keyring.known(target[3:]) if target.startswith("/r/") else None
+                if key is not None:  # the way of nearly all
+                    return await self._post(request, target, key)
+                path = _path(target)
+                if _is_ingest(path) and path.count("/") <= 3:
+                    # One reader for all: a window is known by its content, also at the URL for reports.
+                    return await self._post(request, path, None)
+            return _other(request.method, _path(target))
         except Exception:
             log.exception("request.crashed")
             return answers.problem(500, closes=True)
 
-    async def _timed(self, request: web.BaseRequest, path: str) -> Answer:
-        if not self.door.begins():
+    async def _post(self, request: web.BaseRequest, path: str, key: Key | None) -> Answer:
+        door = self.door
+        if not door.begins():
             return OVERLOADED
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
-            return await self._post(request, path)
+            try:
+                if key is None:
+                    key = await self._key(request, path)
+                headers = request.headers
+                address = address_of(request, self.proxies)
+                source = None if key.trusted else source_of(address)
+                if source is not None and self.rates.is_flood(source, began):
+                    raise ReportError(Reason.OVER_LIMIT, "far more than this source may send")
+                if "Expect" in headers and not _go_on(request):
+                    return answers.problem(417, closes=True)
+                body = read_small(request) or await read(
+                    request, self.limits.body_bytes, self.pace, door.bodies
+                )
+                received_at = self.clock()
+                agent = headers.get("User-Agent")
+                hints = Hints(received_at, agent[:_AGENT] if agent else None)
+                items = read_body(body, hints, self.limits)
+            except ReportError as error:
+                self.metrics.receive(1)
+                self.taking.not_stored(key, "rejected", UNKNOWN, error.reason)
+                # A body that was not read to its end leaves nothing to read the next request from.
+                return answers.refusal(error, closes=error.reason in _UNREAD)
+            except STORE_DOWN:
+                self.metrics.receive(1)
+                self.taking.not_stored(None, "shed", UNKNOWN, Reason.NOT_DURABLE)
+                return answers.not_durable()
+            count = len(items)
+            self.one_address.saw(address, count)
+            most = count
+            if source is not None:
+                who = (key.project, key.app, key.environment, key.quota)
+                most = self.rates.admit(source, count, len(body), began, who, key.quota)
+            if _is_browser(headers) and headers.get("Origin") not in key.origins:
+                items = [_sent_by_a_browser(item) for item in items]
+            sender = Sender(address, hints.user_agent)
+            if count == most == 1:
+                done = self.taking.take_known(items[0], key, sender, received_at)
+                if done is not None:
+                    (outcome,) = await done
+                    if outcome is Outcome.ACCEPTED:
+                        return Answer(200, _ONE_ACCEPTED)
+                    return _answer(items, [VERDICTS[outcome]])
+            return _answer(items, await self.taking.take(items, key, sender, received_at, most))
         except OverloadedError:
-            self.door.count("overloaded")
+            door.count("overloaded")
             return OVERLOADED
         finally:
-            self.door.ends(request)
+            door.ends(request)
             self.metrics.ingest.observe(loop.time() - began)
-
-    async def _post(self, request: web.BaseRequest, path: str) -> Answer:
-        key: Key | None = None
-        try:
-            key = await self._key(request, path)
-            address = address_of(request, self.proxies)
-            source = None if key.trusted else source_of(address)
-            loop = asyncio.get_running_loop()
-            if source is not None and self.rates.is_flood(source, loop.time()):
-                raise ReportError(Reason.OVER_LIMIT, "far more than this source may send")
-            if "Expect" in request.headers and not _go_on(request):
-                return answers.problem(417, closes=True)
-            body = await read(request, self.limits.body_bytes, self.pace, self.door.bodies)
-            received_at = self.clock()
-            agent = request.headers.get("User-Agent")
-            hints = Hints(received_at, agent[:_AGENT] if agent else None)
-            items = read_body(body, hints, self.limits)
-        except ReportError as error:
-            self.metrics.receive(1)
-            self.taking.not_stored(key, "rejected", UNKNOWN, error.reason)
-            # A body that was not read to its end leaves nothing to read the next request from.
-            return answers.refusal(error, closes=error.reason in _UNREAD)
-        except STORE_DOWN:
-            self.metrics.receive(1)
-            self.taking.not_stored(None, "shed", UNKNOWN, Reason.NOT_DURABLE)
-            return answers.not_durable()
-        sender = Sender(address, hints.user_agent)
-        self.one_address.saw(address, len(items))
-        most = None
-        if source is not None:
-            now = loop.time()
-            who = (key.project, key.app, key.environment, key.quota)
-            most = self.rates.admit(source, len(items), len(body), now, who, key.quota)
-        if _is_browser(request) and request.headers.get("Origin") not in key.origins:
-            items = [_sent_by_a_browser(item) for item in items]
-        verdicts = await self.taking.take(items, key, sender, received_at, most)
-        return _answer(items, verdicts)
 
     async def _key(self, request: web.BaseRequest, path: str) -> Key:
         told = _key_text(request, path)
@@ -141,8 +145,24 @@ class Ingest:
         raise ReportError(Reason.UNKNOWN_KEY, "no such ingest key")
 
 
-def _is_browser(request: web.BaseRequest) -> bool:
-    headers = request.headers
+def _is_ingest(path: str) -> bool:
+    return path == "/r" or path.startswith("/r/")
+
+
+def _other(method: str, path: str) -> Answer:
+    """What is no report."""
+    if _is_ingest(path):
+        if method == "OPTIONS":
+            return Answer(204)
+        return answers.problem(405, more="Allow: OPTIONS,POST\r\n")
+    if path == "/healthz":
+        if method in ("GET", "HEAD"):
+            return answers.text(200, "ok\n")
+        return answers.problem(405, more="Allow: GET,HEAD\r\n")
+    return answers.problem(404)
+
+
+def _is_browser(headers: Mapping[str, str]) -> bool:
     return "Origin" in headers or "Sec-Fetch-Site" in headers or "Sec-Fetch-Mode" in headers
 
 
@@ -154,8 +174,6 @@ def _sent_by_a_browser(item: Item) -> Item:
 
 
 def _answer(items: Sequence[Item], verdicts: Sequence[Verdict]) -> Answer:
-    if len(verdicts) == 1 and verdicts[0] is ACCEPTED:
-        return Answer(200, _ONE_ACCEPTED.body)
     told = summed(verdicts)
     refusal = refused(items, verdicts)
     if refusal is None:

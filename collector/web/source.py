@@ -82,7 +82,7 @@ def client_address(
 def address_of(request: web.BaseRequest, proxies: tuple[Network, ...]) -> IPAddress:
     transport = request.transport
     name = transport.get_extra_info("peername") if transport else None
-    peer = _peer(name[0]) if isinstance(name, tuple) else _NOBODY
+    peer = canonical(name[0]) if isinstance(name, tuple) else _NOBODY
     if not proxies or not trusted(peer, proxies):
         return peer
     headers = request.headers
@@ -90,9 +90,6 @@ def address_of(request: web.BaseRequest, proxies: tuple[Network, ...]) -> IPAddr
     if len(told) == 1 and "," not in told[0] and "Forwarded" not in headers:
         return _entry(told[0]) or peer  # one proxy, which wrote one hop: as nearly all are
     return client_address(peer, told, headers.getall("Forwarded", []), proxies)
-
-
-_peer = lru_cache(maxsize=4096)(canonical)
 
 
 class OneAddress:
@@ -103,23 +100,18 @@ class OneAddress:
     WARNING = "all reports come from one address: set PINFALL_TRUSTED_PROXIES"
 
     def __init__(self) -> None:
-        self._recent: deque[bytes] = deque()
-        self._counts: Counter[bytes] = Counter()
+        self._recent: deque[IPAddress] = deque(maxlen=self.WINDOW)
 
     def saw(self, address: IPAddress, items: int = 1) -> None:
-        network = network_of(address)
-        for _ in range(min(items, self.WINDOW)):
-            self._recent.append(network)
-            self._counts[network] += 1
-            if len(self._recent) > self.WINDOW:
-                gone = self._recent.popleft()
-                self._counts[gone] -= 1
-                if not self._counts[gone]:
-                    del self._counts[gone]
+        if items == 1:
+            self._recent.append(address)
+        else:
+            self._recent.extend([address] * min(items, self.WINDOW))
 
     @property
     def warning(self) -> str | None:
+        """Counted when somebody asks: that is seldom, and reports are many."""
         if len(self._recent) < self.WINDOW:
             return None
-        most = max(self._counts.values())
+        [(_, most)] = Counter(network_of(address) for address in self._recent).most_common(1)
         return self.WARNING if most >= self.SHARE * self.WINDOW else None

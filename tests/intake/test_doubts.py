@@ -94,7 +94,7 @@ async def test_the_ledger_adds_up(
     await make_partitions(pool, clock())
     lossy = Lossy(pool, how, cuts)
     intake = Intake(lossy, Metrics(), clock)  # type: ignore[arg-type]
-    waiting = asyncio.create_task(intake.submit([row(neutral(event_id="1"), key=key)]))
+    waiting = intake.submit([row(neutral(event_id="1"), key=key)])
     await asyncio.sleep(0)
     intake.count(ledger.Account(key.project, "", "ignored"))
     intake.count(ledger.Account(key.project, "", "received"))

@@ -10,9 +10,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from collector.reports.fields import Hints
-from collector.reports.quick import read_quick
+from collector.reports.neutral import read_neutral
+from collector.reports.quick import read_quick, read_told
 from collector.reports.trustkit import read_trustkit
-from tests.make import INSTALL, NOON, PIN_A, body, trustkit_android, trustkit_ios
+from tests.make import INSTALL, NOON, PIN_A, body, okhttp_text, trustkit_android, trustkit_ios
 
 HINTS = Hints(NOON, "Dalvik/2.1.0 (Linux; U; Android 14; Pixel 7 Build/UP1A)")
 KEYS = [*trustkit_ios(), *trustkit_android(), "extra", "schema", "app-build"]
@@ -55,6 +56,51 @@ def test_both_ways_agree(
     quick = read_quick(raw, HINTS)
     if quick is not None:
         assert quick == read_trustkit(json.loads(raw), HINTS)
+
+
+def told(**changes: Any) -> dict[str, Any]:
+    """As docs/okhttp/PinfallReporter.java writes it."""
+    report = {
+        "schema": "pin-report/1", "event_id": INSTALL, "observed_at": "2026-11-20T11:59:30.125Z",
+        "host": "api.example.com", "port": 443, "outcome": "pin_mismatch", "enforced": True,
+        "error": {"type": "javax.net.ssl.SSLPeerUnverifiedException", "message": okhttp_text()},
+        "app": {"id": "com.example.wallet", "version": "8.24.1"},
+        "os": {"name": "ANDROID", "version": "14"}, "sdk": {"name": "pinfall-okhttp", "version": "1"},
+        "install_id": INSTALL, "weight": 4.0,
+    }  # fmt: skip
+    return {**report, **changes}
+
+
+def test_what_our_reporter_writes_is_read_the_short_way() -> None:
+    assert read_told(body(told()), HINTS) == read_neutral(told(), HINTS)
+
+
+PARTS = [
+    None, "x", {}, {"version": "1"}, {"id": "x"}, {"name": "ios", "version": "9" * 40},
+    {"name": "a@b.example", "version": "1"}, {"id": "x", "name": "y", "version": "z"},
+    {"type": "javax.net.ssl.SSLPeerUnverifiedException", "message": "no such text"},
+    {"type": "SSLPeerUnverifiedException", "message": okhttp_text()},
+    {"type": "javax.net.ssl.SSLPeerUnverifiedException", "message": okhttp_text()[:150]},
+    {"type": "javax.net.ssl.SSLPeerUnverifiedException", "message": okhttp_text(), "code": 1},
+]  # fmt: skip
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([*told(), "extra", "pins"]), ODD | st.sampled_from(PARTS), max_size=4
+    ),
+    st.sets(st.sampled_from([*told()]), max_size=2),
+)
+@example({"weight": 0.5}, set())
+@example({"weight": 20000}, set())
+@example({"install_id": INSTALL.upper()}, set())
+@example({"os": {"name": "iPhone OS", "version": ""}}, {"enforced"})
+def test_both_ways_agree_on_our_reporter(changes: dict[str, Any], without: set[str]) -> None:
+    report = {key: value for key, value in told(**changes).items() if key not in without}
+    raw = json.dumps(report).encode("utf-8", "surrogatepass")
+    quick = read_told(raw, HINTS)
+    if quick is not None:
+        assert quick == read_neutral(json.loads(raw), HINTS)
 
 
 def test_a_chain_that_many_send_is_one_object() -> None:
