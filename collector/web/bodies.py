@@ -23,7 +23,7 @@ class Pace:
 def read_small(request: web.BaseRequest) -> bytes | None:
     """The body, where it is all there and small, as nearly all are; else None, or nothing."""
     content = request.content
-    if content.is_eof() and content.total_bytes <= SMALL:
+    if content.is_eof() and 0 < content.total_bytes <= SMALL:
         # Not read_nowait: it sets the connection to reading again, which it never stopped, for a sixth
         # of what a report costs in this process.
         return b"".join(content._buffer)  # noqa: SLF001
