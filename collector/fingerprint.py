@@ -218,15 +218,32 @@ def issuer_path(violation: Violation) -> tuple[bytes, ...]:
     hashes; its last is the trust anchor by construction (the chain cleaner appends it).
     """
     chain = violation.main_chain
+    path = known_path(chain)
+    if path is None:
+        path = chain.path = _issuer_path(chain)
+        if len(_paths) >= _MOST_PATHS:
+            del _paths[next(iter(_paths))]
+        _paths[chain_id(chain)] = path
+    return path
+
+
+_MOST_PATHS = 8192
+_paths: dict[
+    bytes, tuple[bytes, ...]
+] = {}  # by chain id, the one that was asked for last at the end
+
+
+def known_path(chain: Chain) -> tuple[bytes, ...] | None:
+    """What ``issuer_path`` has ready; None where it would take milliseconds of checking signatures."""
     if chain.path is None:
-        chain.path = _issuer_path(chain)
+        if not chain or chain[0].certificate is None:
+            chain.path = _issuer_path(chain)
+        else:
+            id_ = chain_id(chain)
+            chain.path = _paths.pop(id_, None)
+            if chain.path is not None:
+                _paths[id_] = chain.path
     return chain.path
-
-
-def has_path(violation: Violation) -> bool:
-    """Whether ``issuer_path`` has its answer ready: it is milliseconds of signatures otherwise."""
-    chain = violation.main_chain
-    return chain.path is not None or not chain or chain[0].certificate is None
 
 
 def _issuer_path(chain: Chain) -> tuple[bytes, ...]:

@@ -52,6 +52,10 @@ class Known:
             and (row.served_chain is None or row.served_chain in young)
         ) and not all(self._is_old(id_) for id_ in _ids(row))
 
+    def has_content(self, row: Row) -> bool:
+        """Whether its chains and its pin set were seen, whatever they make a signature of."""
+        return all(self._is_old(id_) for id_ in _ids(row) if id_ != row.signature)
+
     def _is_old(self, id_: bytes) -> bool:
         if id_ in self._young:
             return True

@@ -16,9 +16,9 @@ from collector.fingerprint import (
     chain_id,
     delivery,
     estimated_install,
-    has_path,
     install_hash,
     issuer_path,
+    known_path,
     network_hash,
     network_of,
     networks,
@@ -71,7 +71,7 @@ def prepare(
 
     A chain that was never seen leaves the row deferred: see ``looked_into``.
     """
-    path = issuer_path(violation) if has_path(violation) else None
+    path = known_path(violation.main_chain)
     install = install_hash(key.secret, violation)
     network, operator_network = networks(day_secret, network_of(sender.address))
     served, validated = violation.served_chain, violation.validated_chain

@@ -144,7 +144,9 @@ class Taking:
         wanted: list[int] = []
         for entry in entries:
             if isinstance(entry, Row) and self.intake.known.is_new(entry):
-                if not self.newness.has_room(entry, now):
+                # A chain that is known only lacks its path, in a process that has just started.
+                only_path = entry.deferred and self.intake.known.has_content(entry)
+                if not (only_path or self.newness.has_room(entry, now)):
                     found.append(entry if entry.deferred else replace(entry, deferred=True))
                     continue
                 if entry.deferred:

@@ -17,10 +17,10 @@ import msgspec
 
 from collector.errors import Reason, ReportError
 from collector.model import Ignored, Violation, Window
+from collector.reports import quick, quick_neutral
 from collector.reports.dialects import Read, read_object, read_text_item
 from collector.reports.fields import Hints
 from collector.reports.okhttp import read_text
-from collector.reports.quick import REPORTER, TRUSTKIT, read_quick, read_told
 
 Item = Violation | Window | Ignored | ReportError
 
@@ -74,13 +74,13 @@ def read_body(body: bytes, hints: Hints, limits: Limits = LIMITS) -> list[Item]:
     if body.startswith(_GZIP):
         body = gunzip(body, limits)
     if body[:1] == b"{" and b"\n" not in body and len(body) <= limits.item_bytes:
-        quick = None
-        if TRUSTKIT in body:
-            quick = read_quick(body, hints)
-        elif REPORTER in body:
-            quick = read_told(body, hints)
-        if quick is not None:
-            return [quick]
+        found = None
+        if quick.SIGN in body:
+            found = quick.read_quick(body, hints)
+        elif quick_neutral.SIGN in body:
+            found = quick_neutral.read_plain(body, hints)
+        if found is not None:
+            return [found]
     if len(body) > limits.body_bytes:
         raise _too_large("body", limits.body_bytes)
     body = _utf8(body).strip(_BLANKS)

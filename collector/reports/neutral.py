@@ -20,7 +20,7 @@ from collector.reports.platforms import platform_of
 from collector.reports.texts import clean
 
 SCHEMA = "pin-report/1"
-_KINDS = {
+KINDS = {
     "spki-sha256": "sha256",
     "spki-sha1": "sha1",
     "cert-sha256": "cert-sha256",
@@ -141,7 +141,7 @@ def _pins(pins: Fields) -> tuple[list[Hash], list[Hash]]:
     hashes without a ``kind`` are not read."""
     told = pins.text("kind", limit=16)
     pins.raw("encoding")  # base64 and hex tell themselves apart by their length
-    kind = _KINDS.get(told.lower()) if told else None
+    kind = KINDS.get(told.lower()) if told else None
     if told and kind is None:
         pins.flags.append("unknown_enum:pins.kind")
     found = []

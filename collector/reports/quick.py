@@ -1,9 +1,8 @@
-"""The short way for reports exactly as TrustKit, or our reporter for OkHttp, writes them: most of what
-comes in after a rotation.
+"""The short way for reports exactly as TrustKit writes them: most of what comes in after a rotation.
 
-One typed decode, with chains, pins and texts left as the bytes they are until those bytes are new.
-Whatever is not exactly so (an unknown key, another type, an odd text) is read by ``trustkit`` or
-``neutral`` instead; what both read, they read alike.
+One typed decode, with chains and pins left as the bytes they are until those bytes are new. Whatever is
+not exactly so (an unknown key, another type, an odd text) is read by ``trustkit`` instead; what both
+read, they read alike.
 """
 
 from __future__ import annotations
@@ -18,23 +17,17 @@ from collector.reports.agents import android
 from collector.reports.certificates import read_chain
 from collector.reports.fields import WORST_ID, Hints
 from collector.reports.hosts import read_host
-from collector.reports.neutral import SCHEMA
-from collector.reports.okhttp import Text, read_text
 from collector.reports.pins import pin_set, read_pins
-from collector.reports.platforms import platform_of
 from collector.reports.times import client_time
 from collector.reports.trustkit import RESULTS, TEST_APPS
 
-TRUSTKIT, REPORTER = b'"trustkit-version"', b'"pinfall-okhttp"'  # what tells them
+SIGN = b'"trustkit-version"'
 _PLATFORMS = frozenset({"IOS", "ANDROID", "MACOS", "OSX", "TVOS", "WATCHOS"})
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z", re.ASCII)
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
-_UNVERIFIED = "javax.net.ssl.SSLPeerUnverifiedException"
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)  # TrustKit writes no fractions
 _NOTHING = msgspec.Raw(b"")
 _CACHED = 1024
 _LARGE = 12_288  # bytes of a chain from which on it is read anew each time: 12 MB at the worst
-_TEXT, _VERSION, _SHORT, _NAMES = 256, 64, 32, 1024
-_SECONDS = len("2026-11-20T11:59:30Z")  # TrustKit writes no fractions
+_TEXT, _VERSION, _SHORT = 256, 64, 32
 
 
 class _Report(
@@ -61,42 +54,6 @@ class _Report(
     port: int = 0
 
 
-class _Told(
-    msgspec.Struct, forbid_unknown_fields=True, gc=False, rename={"os_": "os", "schema_": "schema"}
-):
-    """Fields as ``docs/okhttp/PinfallReporter.java`` writes them."""
-
-    schema_: str
-    event_id: str
-    observed_at: str
-    host: str
-    outcome: str
-    error: msgspec.Raw
-    app: msgspec.Raw
-    os_: msgspec.Raw
-    sdk: msgspec.Raw
-    install_id: str
-    port: int | None = None
-    enforced: bool | None = None
-    weight: int | float = 1
-
-
-class _Named(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """``app``, ``os`` or ``sdk``."""
-
-    version: str
-    id: str | None = None
-    name: str | None = None
-
-
-class _Error(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    type: str
-    message: str
-
-
-_told = msgspec.json.Decoder(_Told).decode
-_named = msgspec.json.Decoder(_Named).decode
-_error = msgspec.json.Decoder(_Error).decode
 _decode = msgspec.json.Decoder(_Report).decode
 _texts = msgspec.json.Decoder(list[str]).decode
 
@@ -107,7 +64,7 @@ def read_quick(raw: bytes, hints: Hints) -> Violation | None:
         report = _decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    host, noted = _host(report.hostname), _host(report.noted_hostname)
+    host, noted = plain_host(report.hostname), plain_host(report.noted_hostname)
     validated = _chain(report.validated_certificate_chain)
     served = _chain(report.served_certificate_chain)
     pins = _pins(report.known_pins)
@@ -126,13 +83,12 @@ def read_quick(raw: bytes, hints: Hints) -> Violation | None:
         or "\x00" in vendor
         or vendor != vendor.strip()
         or not 0 < len(vendor) <= WORST_ID
-        or len(report.date_time) != _SECONDS
         or not _TIME.fullmatch(report.date_time)
-        or not _is_plain(report.app_bundle_id, _TEXT)
-        or not _is_plain(report.app_version, _VERSION)
-        or not _is_plain(report.trustkit_version, _SHORT)
-        or not _is_plain(report.app_platform_version, _SHORT)
-        or not _is_plain(report.known_pins_expiration_date, _VERSION)
+        or not is_plain(report.app_bundle_id, _TEXT)
+        or not is_plain(report.app_version, _VERSION)
+        or not is_plain(report.trustkit_version, _SHORT)
+        or not is_plain(report.app_platform_version, _SHORT)
+        or not is_plain(report.known_pins_expiration_date, _VERSION)
     ):
         return None
     on_android = platform == "ANDROID"
@@ -166,68 +122,7 @@ def read_quick(raw: bytes, hints: Hints) -> Violation | None:
     )
 
 
-def read_told(raw: bytes, hints: Hints) -> Violation | None:
-    """The violation of our reporter, or None where ``neutral`` has to read it. Raises nothing."""
-    try:
-        report = _told(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    host = _host(report.host)
-    text = _text(report.error)
-    app, os_, sdk = _name(report.app), _name(report.os_), _name(report.sdk)
-    install, event, port, weight = report.install_id, report.event_id, report.port, report.weight
-    if (
-        host is None
-        or text is None
-        or app is None
-        or os_ is None
-        or sdk is None
-        or app.name is not None
-        or os_.id is not None
-        or sdk.id is not None
-        or report.schema_ != SCHEMA
-        or report.outcome != Kind.PIN_MISMATCH
-        or (port is not None and not 0 < port < 65536)
-        or not 1 <= weight <= 10_000
-        or not _UUID.fullmatch(install)
-        or not _UUID.fullmatch(event)
-        or not _TIME.fullmatch(report.observed_at)
-        or len(app.version) > _VERSION
-        or len(sdk.version) > _SHORT
-        or len(os_.version) > _SHORT
-        or len(os_.name or "") > _SHORT
-        or len(sdk.name or "") > _VERSION
-    ):
-        return None
-    at, trust = client_time(report.observed_at, hints.received_at)
-    agent_version, device = android(hints.user_agent)
-    return Violation(
-        dialect=Dialect.GENERIC,
-        host=host,
-        port=port,
-        kind=Kind.PIN_MISMATCH,
-        enforced=report.enforced,
-        blocked=report.enforced,
-        client_time_raw=report.observed_at,
-        client_time=at,
-        time_trust=trust,
-        known_pins=text.known_pins,
-        validated_chain=text.chain,
-        app_id=app.id,
-        app_version=app.version,
-        platform=platform_of(os_.name) or ("ANDROID" if agent_version else None),
-        os_version=os_.version or agent_version,
-        device=device,
-        sdk=sdk.name,
-        sdk_version=sdk.version,
-        install_id=install,
-        event_id=event,
-        sampling_fraction=1 / weight if weight > 1 else None,
-        error_type=_UNVERIFIED,
-    )
-
-
-def _is_plain(text: str | None, limit: int) -> bool:
+def is_plain(text: str | None, limit: int) -> bool:
     """Whether a text is kept as it stands."""
     return text is None or (len(text) <= limit and _plain_cached(text))
 
@@ -237,46 +132,7 @@ def _plain_cached(text: str) -> bool:
     return text.isascii() and "@" not in text and "://" not in text and "\x00" not in text
 
 
-def _name(raw: msgspec.Raw) -> _Named | None:
-    data = bytes(raw)
-    return _name_cached(data) if len(data) <= _NAMES else None
-
-
-@lru_cache(maxsize=_CACHED)
-def _name_cached(data: bytes) -> _Named | None:
-    try:
-        told = _named(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    texts = (told.id, told.name, told.version)
-    return told if all(_is_plain(text, _TEXT) for text in texts) else None
-
-
-def _text(raw: msgspec.Raw) -> Text | None:
-    """What the exception's text says, where it says all of it."""
-    data = bytes(raw)
-    return _text_cached(data) if len(data) <= _LARGE else None
-
-
-@lru_cache(maxsize=_CACHED)
-def _text_cached(data: bytes) -> Text | None:
-    try:
-        error = _error(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    found = read_text(error.message)
-    if (
-        error.type != _UNVERIFIED
-        or found is None
-        or not found.chain
-        or found.flags
-        or found.suspect
-    ):
-        return None
-    return found
-
-
-def _host(text: str) -> str | None:
+def plain_host(text: str) -> str | None:
     """None where a port stands with it, or it is no host."""
     if len(text) > 255:
         return None

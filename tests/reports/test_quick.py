@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from collector.reports.fields import Hints
 from collector.reports.neutral import read_neutral
-from collector.reports.quick import read_quick, read_told
+from collector.reports.quick import read_quick
+from collector.reports.quick_neutral import read_plain
 from collector.reports.trustkit import read_trustkit
 from tests.make import INSTALL, NOON, PIN_A, body, okhttp_text, trustkit_android, trustkit_ios
 
@@ -72,7 +73,7 @@ def told(**changes: Any) -> dict[str, Any]:
 
 
 def test_what_our_reporter_writes_is_read_the_short_way() -> None:
-    assert read_told(body(told()), HINTS) == read_neutral(told(), HINTS)
+    assert read_plain(body(told()), HINTS) == read_neutral(told(), HINTS)
 
 
 PARTS = [
@@ -82,6 +83,9 @@ PARTS = [
     {"type": "SSLPeerUnverifiedException", "message": okhttp_text()},
     {"type": "javax.net.ssl.SSLPeerUnverifiedException", "message": okhttp_text()[:150]},
     {"type": "javax.net.ssl.SSLPeerUnverifiedException", "message": okhttp_text(), "code": 1},
+    {"kind": "spki-sha256", "expected": [PIN_A], "served": [PIN_A]}, {"kind": "SPKI-SHA1", "expected": []},
+    {"kind": "spki-sha256", "expected": ["no pin"]}, {"kind": "x", "expected": [PIN_A]},
+    {"kind": "spki-sha256", "expected": [PIN_A] * 70, "served": [PIN_A] * 14},
 ]  # fmt: skip
 
 
@@ -92,13 +96,19 @@ PARTS = [
     st.sets(st.sampled_from([*told()]), max_size=2),
 )
 @example({"weight": 0.5}, set())
+@example({"pins": {"kind": "spki-sha256", "expected": [PIN_A], "served": [PIN_A]}}, {"error"})
+@example(
+    {"pins": {"kind": "spki-sha256", "expected": [PIN_A], "served": []}}, {"error", "sdk", "os"}
+)
+@example({"install_id": "SSLPeer"}, set())
+@example({"event_id": "e-1", "install_id": "anything"}, {"error", "observed_at"})
 @example({"weight": 20000}, set())
 @example({"install_id": INSTALL.upper()}, set())
 @example({"os": {"name": "iPhone OS", "version": ""}}, {"enforced"})
 def test_both_ways_agree_on_our_reporter(changes: dict[str, Any], without: set[str]) -> None:
     report = {key: value for key, value in told(**changes).items() if key not in without}
     raw = json.dumps(report).encode("utf-8", "surrogatepass")
-    quick = read_told(raw, HINTS)
+    quick = read_plain(raw, HINTS)
     if quick is not None:
         assert quick == read_neutral(json.loads(raw), HINTS)
 
