@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from collector.intake.frames import HEAD
 from collector.model import ProjectId
 from collector.store.rows import Row
 from tests.faults import places, poison
@@ -144,15 +146,15 @@ async def poisoned_spool(now: Round) -> None:
     harmed = poison.framed(poison.report("harmed", project))
     parts = [
         poison.framed(*rows(2)),
-        poison.sealed(b"\x93 this is no payload", 4),
+        poison.Part(b"\x93 this is no payload", 4),
         poison.framed(*rows(2), poison.with_nul("nul", project), *rows(3), counts=counts),
-        poison.sealed(b"", 0),
+        poison.Part(b"", 0),
         poison.framed(*rows(1), counts=counts),
-        poison.flipped(harmed, now.rng.randrange(len(harmed))),
+        replace(harmed, flip=now.rng.randrange(HEAD + len(harmed.payload))),
         poison.framed(*rows(2)),
         poison.framed(poison.without_time("timeless", project)),
         poison.framed(*rows(1)),
-        poison.framed(poison.report("torn", project))[:-20],
+        replace(harmed, cut=now.rng.randrange(1, len(harmed.payload))),
     ]
     assert now.serve.spool is not None
     left = poison.leave(now.serve.spool, parts)
