@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -14,10 +15,11 @@ from aiohttp import web
 
 from collector.core import Core, Round, Tick, open_core, opened_pool
 from collector.intake.keyring import REFRESH
-from collector.intake.maintain import fold, forget_marked, maintain, make_partitions
+from collector.intake.maintain import Keep, fold, forget_marked, maintain, make_partitions
 from collector.listeners import SHUTDOWN, bound, listen, public_tls, reserved
 from collector.settings import Address, Settings
 from collector.web.access import Access
+from collector.web.api.certs import Certs
 from collector.web.api.change import Changes
 from collector.web.api.imports import Imports
 from collector.web.api.manage import Manage
@@ -32,9 +34,10 @@ from collector.web.pages import Pages
 from collector.web.setup import Setup
 from collector.web.signin import SignIn
 from collector.workers import merge
-from collector.workers.fleet import Fleet, command
+from collector.workers.fleet import Fleet
 from collector.workers.lifeline import Lifeline
 from collector.workers.link import Snapshot
+from collector.workers.worker import command
 
 log = structlog.get_logger()
 
@@ -98,7 +101,8 @@ async def collecting(
         reading = await opened_pool(stack, settings, size=3, seconds=10)
         access = Access(core.pool, settings.operator_token, clock)
         partitions = partial(make_partitions, core.pool, clock())
-        await core.begin(stack, (core.keys, access.refresh, core.hosts, core.rates, partitions))
+        first = (core.keys, access.refresh, core.hosts, core.recollect, core.rates, partitions)
+        await core.begin(stack, first)
         fleet, tls = None, None
         if workers > 1:
             public = stack.enter_context(reserved(settings.public_address))
@@ -114,8 +118,7 @@ async def collecting(
         operator_port = await listen(stack, runner, bound(settings.operator_address))
         if fleet is None:
             public = bound(settings.public_address)
-            listener = web.ServerRunner(Listener(core.ingest), shutdown_timeout=SHUTDOWN)
-            await listen(stack, listener, public, tls, proxied=settings.proxy_protocol)
+            await listen(stack, _public(core, tls), public)
         else:
             await stack.enter_async_context(fleet.running())
         running_collector = Collector(
@@ -146,29 +149,35 @@ async def working(
 
         def look(question: int) -> Snapshot:
             families = merge.of_worker(core.metrics.registry.collect())
-            warning = core.ingest.one_address.warning
+            warning = core.warning()
             return Snapshot(question, families, warning, core.intake.is_down)
 
         await stack.enter_async_context(lifeline.held(look))
-        await core.begin(stack, (core.keys, core.hosts))
+        await core.begin(stack, (core.keys, core.hosts, core.recollect))
         rounds: list[Round] = [("keys", REFRESH, core.keys), ("hosts", _HOSTS, core.hosts)]
+        rounds.append(("recollect", 10.0, core.recollect))
         await core.go_round(stack, rounds + _spooling(core))
         tls = await public_tls(stack, settings)
         shared = bound(settings.public_address, shared=True)
-        listener = web.ServerRunner(Listener(core.ingest), shutdown_timeout=SHUTDOWN)
-        await listen(stack, listener, shared, tls, proxied=settings.proxy_protocol)
+        await listen(stack, _public(core, tls), shared)
         lifeline.listens.set()
         yield core
         log.info("worker.stopping")
     lifeline.tell(look(0))
 
 
+def _public(core: Core, tls: ssl.SSLContext | None) -> web.ServerRunner:
+    listener = Listener(core.ingest, core.ingest.door, tls, proxied=core.settings.proxy_protocol)
+    return web.ServerRunner(listener, shutdown_timeout=SHUTDOWN)
+
+
 def _rounds(core: Core, access: Access, fleet: Fleet | None) -> tuple[Round, ...]:
     """Of the one process that has them all."""
     pool, settings = core.pool, core.settings
+    keep = Keep(settings.retention_days, settings.rollup_days, settings.audit_days)
 
     def upkeep() -> Awaitable[None]:
-        return maintain(pool, core.clock(), settings.retention_days, settings.audit_days)
+        return maintain(pool, core.clock(), keep)
 
     return (
         ("keys", REFRESH, fleet.forgetting_projects(core.keys) if fleet else core.keys),
@@ -178,6 +187,8 @@ def _rounds(core: Core, access: Access, fleet: Fleet | None) -> tuple[Round, ...
         ("fold", 10.0, lambda: fold(pool)),
         ("forget", 10.0, lambda: forget_marked(pool, 20.0)),
         ("maintain", 3600.0, upkeep),
+        ("settle", 5.0, core.settle),
+        ("recollect", 10.0, core.recollect),
         *_spooling(core),
     )
 
@@ -190,12 +201,12 @@ def _operator_app(
     core: Core, reading: asyncpg.Pool, access: Access, fleet: Fleet | None, url: Sequence[str]
 ) -> web.Application:
     """url: of the public listener, once it is known."""
-    warning = fleet.warning if fleet else (lambda: core.ingest.one_address.warning)
+    warning = fleet.warning if fleet else core.warning
     changes = Changes(core.pool, core.clock)
     manage = Manage(reading, core.keyring, core.intake, changes, lambda: url[0] if url else "")
     routes = [
         *page_routes(
-            Health(core.intake, core.metrics, warning, fleet),
+            Health(core.intake, core.metrics, warning, core.ingest.door, fleet),
             Pages(reading, core.clock, warning, lambda: url[0] if url else None),
             Setup(reading, manage, core.clock),
             SignIn(access, core.clock),
@@ -203,6 +214,7 @@ def _operator_app(
         *api_routes(
             Read(reading),
             manage,
+            Certs(reading, core.keyring, changes),
             People(reading, access, core.keyring, changes),
             Imports(reading, core.keyring, core.taking, changes),
         ),

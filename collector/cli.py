@@ -23,8 +23,9 @@ _COMMANDS = (
     ("parse", "parse", "show how a report is read, without a server"),
     ("send", "send", "post report files, show what the server answered"),
     ("project", "project", "make, change and list projects"),
-    ("key", "key", "make, list, disable and enable ingest keys"),
+    ("key", "key", "make, list, limit, disable and enable ingest keys"),
     ("host", "host", "register hosts, see which are proposed"),
+    ("certs", "certs", "public keys that you had certified yourselves"),
     ("token", "token", "who may use the operator listener, and as what"),
     ("connections", "connections", "import success counts of a CDN or a load balancer"),
     ("audit", "audit", "who changed what, and when"),
@@ -37,6 +38,7 @@ _EPILOG = """examples:
 
 in a checkout, also:
   ./pinfall test                      lint, types, import rules and tests
+  ./pinfall bench                     what ingest, queries and memory cost here
 """
 
 

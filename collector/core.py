@@ -16,21 +16,28 @@ from collector.errors import StoreError
 from collector.intake import mirror
 from collector.intake.day_secrets import DaySecrets
 from collector.intake.keyring import Keyring
-from collector.intake.maintain import rates
+from collector.intake.limits import Limits
+from collector.intake.maintain import learn_budget, rates
+from collector.intake.newness import Newness
 from collector.intake.queue import Intake
 from collector.intake.replay import Replay
+from collector.intake.settle import MOST, settle
 from collector.intake.spool import Spool
 from collector.intake.taking import Taking
 from collector.metrics import SOURCES, Metrics
 from collector.model import ProjectId
 from collector.settings import Settings
+from collector.store import content, deferred
 from collector.store.connect import STORE_DOWN, no_password, open_pool
+from collector.web.descriptors import room
+from collector.web.door import Door
 from collector.web.ingest import Ingest
 
 Tick = Callable[[], Awaitable[None]]
 Round = tuple[str, float, Tick]  # name, seconds, what is done
 
 FLUSHERS = 2
+_LATELY = 20_000  # chains, pin sets and signatures each, that a new process knows from the start
 _LAST_REPLAY = 10.0  # seconds that the spool gets at the end
 log = structlog.get_logger()
 
@@ -66,6 +73,7 @@ class Core:
             {int(id_): name for id_, name in self.keyring.projects.items()},
             {day.isoformat(): secret for day, secret in self.day_secrets.known.items()},
             mirror.hosts(self.intake.known.admitted),
+            mirror.own(self.keyring.own),
         )
         if told == self._mirrored.get("newest"):
             return
@@ -90,12 +98,29 @@ class Core:
 
     async def hosts(self) -> None:
         await self.intake.learn_hosts()
+        await learn_budget(self.pool, self.intake.known.budget, self.clock())
         self._know_hosts()
 
     def _know_hosts(self) -> None:
         self.metrics.keep_hosts(labels := self._labels())
         for project, host in labels:
             self.metrics.know_host(project, host)
+
+    async def settle(self) -> None:
+        """A round of looking into what was deferred."""
+        left = await settle(self.pool, self.intake.known, self.clock())
+        self.metrics.deferred.set(left)
+
+    async def recollect(self) -> None:
+        """What was reported of late is nothing new, also not to a process that has just started; and how
+        much may be deferred, by what there is."""
+        async with self.pool.acquire() as connection:
+            if not self.intake.known.remembers:
+                self.intake.known.see(
+                    await content.lately(connection, self.clock().date(), _LATELY)
+                )
+            left = await deferred.waiting(connection, MOST)
+        self.intake.known.deferred_room = MOST - left
 
     async def rates(self) -> None:
         labels = self._labels()
@@ -105,6 +130,10 @@ class Core:
             if found.ratio is not None and place in labels:
                 told[*place, SOURCES[0 if found.trusted else 1]] = found.ratio
         self.metrics.rate(told)
+
+    def warning(self) -> str | None:
+        """What operators should know of this process' listener."""
+        return self.ingest.one_address.warning or self.ingest.door.warning
 
     def _labels(self) -> set[tuple[str, str]]:
         """Admitted hosts with the names of their projects."""
@@ -140,7 +169,7 @@ class Core:
         if found is None:
             return False
         names = {ProjectId(id_): name for id_, name in found.projects.items()}
-        self.keyring.learn(found.keys, names)
+        self.keyring.learn(found.keys, names, mirror.own_of(found.own))
         self.day_secrets.learn(mirror.days(found.day_secrets))
         self.intake.known.admitted |= {(ProjectId(p), host) for p, host in found.hosts}
         self.intake.is_down = True
@@ -170,10 +199,15 @@ async def open_core(
     metrics = Metrics()
     spool = Spool(settings.spool_dir, settings.spool_bytes) if settings.spool_dir else None
     intake = Intake(flushing, metrics, clock, spool=spool)
+    intake.known.budget.most = settings.row_budget
     keyring = Keyring(pool, settings.hash_key)
     day_secrets = DaySecrets(pool)
-    taking = Taking(intake, metrics, day_secrets)
-    ingest = Ingest(keyring, taking, metrics, clock, settings.trusted_proxies)
+    taking = Taking(intake, metrics, day_secrets, Newness(keyring.owns))
+    limits = Limits(settings.source_rate, settings.source_burst)
+    door = Door(metrics, room(settings.max_connections), intake.fill, settings.trusted_proxies)
+    taking.pressure = lambda: door.pressure
+    await stack.enter_async_context(running("door", door.run()))
+    ingest = Ingest(keyring, taking, metrics, clock, limits, door, settings.trusted_proxies)
     replay = Replay(spool, intake) if spool else None
     return Core(
         name, settings, clock, pool, metrics, intake, keyring, ingest, day_secrets, taking, replay

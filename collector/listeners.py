@@ -17,7 +17,6 @@ from aiohttp import web
 from collector.background import running
 from collector.errors import PinfallError
 from collector.settings import Address, Settings
-from collector.web.proxy_protocol import accept_proxy_protocol
 
 log = structlog.get_logger()
 
@@ -66,16 +65,11 @@ async def listen(
     stack: AsyncExitStack,
     runner: web.BaseRunner,
     socket_: socket.socket,
-    tls: ssl.SSLContext | None = None,
-    *,
-    proxied: bool = False,
 ) -> int:
     """Serve for the life of the stack; returns the port."""
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    if proxied:
-        accept_proxy_protocol(runner)
-    await web.SockSite(runner, socket_, ssl_context=tls, backlog=_BACKLOG).start()
+    await web.SockSite(runner, socket_, backlog=_BACKLOG).start()
     return int(socket_.getsockname()[1])
 
 

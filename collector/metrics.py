@@ -16,7 +16,18 @@ from collector.errors import Reason
 from collector.model import PLATFORMS, Dialect, Kind, Skip
 
 RESULTS = ("accepted", "duplicate", "ignored", "rejected", "shed")
-TASKS = ("keys", "access", "hosts", "rates", "fold", "forget", "maintain", "spool")
+TASKS = (
+    "keys",
+    "access",
+    "hosts",
+    "rates",
+    "fold",
+    "forget",
+    "maintain",
+    "spool",
+    "settle",
+    "recollect",
+)
 REFUSALS = ("not_http", "crowded", "overloaded", "too_slow")
 SOURCES = ("trusted", "public")  # whose word a number of connections is
 OTHER = "other"  # the host of what is not admitted
@@ -82,10 +93,17 @@ class Metrics:
         self.spool_bytes = Gauge(
             "pinfall_spool_bytes", "Bytes of the spool's files.", registry=registry
         )
+        self.deferred = Gauge(
+            "pinfall_deferred_reports", "Items with something new, over the caps, that are parsed later.",
+            registry=registry,
+        )  # fmt: skip
         self.spool_lost = Counter(
             "pinfall_spool_refused_total", "Items of the spool that could not be replayed and were put aside.",
             registry=registry,
         )  # fmt: skip
+        self.open_connections = Gauge(
+            "pinfall_open_connections", "Connections of the public listener.", registry=registry
+        )
         self.ticks = Counter(
             "pinfall_background_ticks_total", "Rounds of a background task.",
             ["task", "result"], registry=registry,

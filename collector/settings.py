@@ -62,8 +62,13 @@ class Settings:
     proxy_protocol: bool = False  # expect PROXY protocol v2 on the public listener
     spool_dir: Path | None = None  # where reports go while Postgres is away; none: they are shed
     spool_bytes: int = 1024**3
+    source_rate: float = 50  # items a second that one address may send; ten times as much a network
+    source_burst: float = 2000  # and at once
+    max_connections: int = 0  # of the public listener; 0: as many as descriptors allow
     hash_key: str | None = field(default=None, repr=False)
     retention_days: int = 30  # of violations
+    rollup_days: int = 400  # of sums by hour, and of signatures
+    row_budget: int = 10_000  # violations of one signature and hour that are stored whole
     audit_days: int = 400
     log_format: str = "auto"  # json, console, or auto: json unless stderr is a terminal
     log_level: str = "info"
@@ -114,6 +119,27 @@ def _bytes(text: str) -> int:
     return size
 
 
+def _rows(text: str) -> int:
+    rows = int(text)
+    if not 1 <= rows <= 1_000_000_000:
+        raise ValueError("1 to 1000000000")
+    return rows
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if not 0.1 <= number <= 1_000_000:
+        raise ValueError("0.1 to 1000000")
+    return number
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 0:
+        raise ValueError("0 or more")
+    return count
+
+
 def _url(text: str) -> str:
     if not re.fullmatch(r"https?://[^\s/]+(/[^\s]*)?", text):
         raise ValueError("not an http(s) URL")
@@ -132,8 +158,13 @@ _READ: dict[str, tuple[Callable[[str], object], str]] = {
     "proxy_protocol": (_boolean, "true or false"),
     "spool_dir": (Path, "a directory"),
     "spool_bytes": (_bytes, "a number of bytes such as 1073741824, 512M or 4G"),
+    "source_rate": (_number, "a number from 0.1 to 1000000"),
+    "source_burst": (_number, "a number from 0.1 to 1000000"),
+    "max_connections": (_count, "a number, 0 for as many as descriptors allow"),
     "hash_key": (str, "a text of 16 characters or more"),
     "retention_days": (_days, "a number of days from 1 to 3650"),
+    "rollup_days": (_days, "a number of days from 1 to 3650"),
+    "row_budget": (_rows, "a number of rows from 1 to 1000000000"),
     "audit_days": (_days, "a number of days from 1 to 3650"),
     "log_format": (_one_of("auto", "json", "console"), "auto, json or console"),
     "log_level": (_one_of("debug", "info", "warning", "error"), "debug, info, warning or error"),

@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 
 from collector.fingerprint import IPAddress
 from collector.intake.keyring import Key
-from collector.intake.prepare import Sender, canonical, prepare
+from collector.intake.prepare import Sender, canonical, looked_into, prepare
 from collector.model import ProjectId, Violation
 from collector.reports.body import read_body
 from collector.reports.fields import Hints
@@ -358,6 +358,7 @@ def row(
     key: Key = KEY,
 ) -> Row:
     sender = Sender(canonical(str(address)), agent)
-    return prepare(
+    made = prepare(
         read(report, received_at=received_at, agent=agent), key, sender, received_at, b"d" * 32
     )
+    return looked_into(made) if made.deferred else made

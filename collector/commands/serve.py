@@ -26,6 +26,7 @@ from collector.intake import mirror
 from collector.logs import set_up_logs
 from collector.settings import Settings, load_settings
 from collector.store.migrate import head, migrate, revision
+from collector.web.descriptors import raise_limit
 
 EXAMPLES = """examples:
   PINFALL_DATABASE_URL=postgresql://pinfall@db/pinfall pinfall serve --migrate
@@ -82,15 +83,17 @@ def run(told: argparse.Namespace) -> int:
     else:
         if told.migrate:
             _, found = migrate(url)
-    if settings.spool_dir is None:
-        log.warning(
-            "spool.none", so="reports are shed while Postgres is away: set PINFALL_SPOOL_DIR"
-        )
     if found != head():
         raise PinfallError(
             f"the database is at revision {found or 'none'}, this pinfall needs {head()}: run 'pinfall migrate'"
         )
-    return serving(collecting(settings, workers=told.workers), lambda _: None)
+
+    def ready(_: object) -> None:
+        if settings.spool_dir is None:
+            so = "reports are shed while Postgres is away: set PINFALL_SPOOL_DIR"
+            log.warning("spool.none", so=so)
+
+    return serving(collecting(settings, workers=told.workers), ready)
 
 
 def serving(
@@ -100,6 +103,7 @@ def serving(
     signals: Sequence[signal.Signals] = (signal.SIGTERM, signal.SIGINT),
 ) -> int:
     """Run until one of the signals. beside: a task for as long."""
+    raise_limit()
 
     async def until_told() -> None:
         stop = asyncio.Event()

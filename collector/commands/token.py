@@ -1,5 +1,6 @@
-"""Tokens for the operator listener. A viewer reads and scrapes; a pipeline also imports; an operator
-does all of it. A token is shown once and stored hashed; its name is the "who" of the audit.
+"""Tokens for the operator listener. A viewer reads and scrapes; a pipeline also imports and registers
+certificates; an operator does all of it. A token is shown once and stored hashed; its name is the "who" of
+the audit.
 """
 
 from __future__ import annotations

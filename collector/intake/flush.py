@@ -6,6 +6,7 @@ one, so that flushes wait for each other and never both ways round.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,23 +15,29 @@ from uuid import UUID
 
 from collector.errors import Reason
 from collector.intake.admission import admit
+from collector.intake.budget import Take, spending
 from collector.intake.caps import AN_HOUR, within_caps
+from collector.intake.frames import Frame, frame
 from collector.intake.known import Known, Place
 from collector.intake.prepare import sample_of
 from collector.model import Certificate, Dialect, Kind, ProjectId
 from collector.store import (
     connections,
     content,
+    deferred,
     deliveries,
     failures,
     ledger,
     projects,
+    rollups,
     signatures,
     violations,
 )
 from collector.store.connect import Connection
 from collector.store.ledger import Account
 from collector.store.rows import Entry, Row, Sample, chains
+
+_NOBODY = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,9 @@ async def flush(
 ) -> Flushed:
     """Store entries and the ledger's.
 
+    A violation that is over the row budget, or thin, is only counted: it leaves its delivery, a
+    sighting and its part of every sum.
+
     A batch that was committed before, without our hearing of it, answers as it would have then.
     ``known`` is brought up to date only after the commit.
     Raises what asyncpg raises; then nothing was stored.
@@ -71,23 +81,23 @@ async def flush(
     learnt: list[Hashable] = []
     admitted: set[Place] = set()
     samples: list[Sample] = []
-    async with connection.transaction():
+    async with spending(known.budget) as take, connection.transaction():
         is_new = await deliveries.begin_batch(connection, batch, now)
         # Projects stay until this commits; what came for one that was deleted is nobody's.
         there = await projects.hold(connection, sorted({row.project for row in rows}))
         gone = {key for key, index in firsts.items() if rows[index].project not in there}
         if is_new:
             taken = {key: rows[index] for key, index in firsts.items() if key not in gone}
-            reports = [row for row in taken.values() if isinstance(row, Row)]
-            content_learnt = await _add_content(connection, reports, known, now)
             new = [(row.delivery, row.received_at) for row in taken.values()]
             recorded = await deliveries.record(connection, new, batch) if new else set()
             fresh = [row for key, row in taken.items() if key in recorded]
-            new_rows = [row for row in fresh if isinstance(row, Row)]
-            await failures.add(connection, new_rows, [True] * len(new_rows))
-            await signatures.append(connection, _deltas(new_rows))
+            later = [row for row in fresh if isinstance(row, Row) and row.deferred]
+            at_once = [row for row in fresh if not (isinstance(row, Row) and row.deferred)]
+            await _defer(connection, later, known)
+            new_rows = [row for row in at_once if isinstance(row, Row)]
+            content_learnt = await store_violations(connection, new_rows, take, known, now)
             samples = await _add_samples(connection, _samples(fresh), known, now)
-            admitted, hosts_learnt = await admit(connection, fresh, known, now)
+            admitted, hosts_learnt = await admit(connection, at_once, known, now)
             learnt = [*content_learnt, *hosts_learnt]
             await ledger.append(connection, _tally(rows, firsts, recorded, gone, counts), now)
         else:
@@ -99,6 +109,31 @@ async def flush(
         frozenset(index for index, row in enumerate(rows) if row.delivery.key in gone),
         samples,
     )
+
+
+async def store_violations(
+    connection: Connection, rows: Sequence[Row], take: Take, known: Known, now: datetime
+) -> list[bytes]:
+    """Everything of rows that count but their delivery: content, violations, sightings, sums.
+
+    Returns the shared rows that were touched: known only once the transaction is committed.
+    """
+    # What will not be stored as a row needs no content; and then it stays so.
+    room = known.budget.has_room
+    detailed = [row for row in rows if not row.thin and room(row.signature, row.received_at)]
+    learnt = await _add_content(connection, detailed, rows, known, now)
+    whole = _whole(rows, detailed, take)
+    await failures.add(connection, rows, whole)
+    await rollups.append(connection, rollups.grouped(rows, whole))
+    await signatures.append(connection, _deltas(rows, whole))
+    return learnt
+
+
+async def _defer(connection: Connection, rows: Sequence[Row], known: Known) -> None:
+    """Keep them as bytes, as far as there is room; they are delivered, and so count."""
+    kept = rows[: max(0, known.deferred_room)]
+    known.deferred_room -= len(kept)  # by and by it is counted again
+    await deferred.add(connection, kept, [frame(Frame(_NOBODY, [row], {})) for row in kept])
 
 
 def _samples(fresh: Sequence[Entry]) -> list[Sample]:
@@ -161,9 +196,10 @@ def _tally(
 
 
 async def _add_content(
-    connection: Connection, rows: Sequence[Row], known: Known, now: datetime
+    connection: Connection, rows: Sequence[Row], reports: Sequence[Row], known: Known, now: datetime
 ) -> list[bytes]:
-    """Certificates, chains, pin sets, signatures that are new today. Returns their ids."""
+    """Certificates, chains, pin sets of rows, and signatures of all reports, that are new today. Returns
+    their ids."""
     today = now.date()
     new_chains = {k: v for k, v in chains(rows).items() if not known.is_fresh(k, today)}
     certificates: dict[bytes, Certificate] = {}
@@ -177,7 +213,7 @@ async def _add_content(
         if not known.is_fresh(row.pin_set, today)
     }
     new_signatures = {
-        row.signature: row for row in reversed(rows) if not known.is_fresh(row.signature, today)
+        row.signature: row for row in reversed(reports) if not known.is_fresh(row.signature, today)
     }
     await content.add_certificates(connection, certificates, now, today)
     await content.add_chains(connection, new_chains, now, today)
@@ -186,9 +222,22 @@ async def _add_content(
     return [*certificates, *new_chains, *pin_sets, *new_signatures]
 
 
-def _deltas(rows: Sequence[Row]) -> dict[bytes, tuple[datetime, int]]:
-    deltas: dict[bytes, tuple[datetime, int]] = {}
+def _whole(rows: Sequence[Row], detailed: Sequence[Row], take: Take) -> list[bool]:
+    """Which of the rows are stored whole. detailed: those of them that may be, in the same order."""
+    has_room = take([row.signature for row in detailed], [row.received_at for row in detailed])
+    if len(detailed) == len(rows):
+        return has_room
+    kept = {id(row) for row, has in zip(detailed, has_room, strict=True) if has}
+    return [id(row) in kept for row in rows]
+
+
+def _deltas(rows: Sequence[Row], whole: Sequence[bool]) -> dict[bytes, tuple[datetime, int, int]]:
+    """When a signature was last seen, how often, and how many of those are stored whole."""
+    found = Counter(row.signature for row in rows)
+    found_whole = Counter(row.signature for row in itertools.compress(rows, whole))
+    last: dict[bytes, datetime] = {}
     for row in rows:
-        last, count = deltas.get(row.signature, (row.received_at, 0))
-        deltas[row.signature] = (max(last, row.received_at), count + 1)
-    return deltas
+        at = last.get(row.signature)
+        if at is None or at < row.received_at:
+            last[row.signature] = row.received_at
+    return {id_: (last[id_], count, found_whole[id_]) for id_, count in found.items()}

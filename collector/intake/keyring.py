@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
@@ -12,7 +13,8 @@ from collector.background import SharedLook
 from collector.intake.mirror import MirroredKey
 from collector.model import ProjectId
 from collector.reports.hosts import matches
-from collector.store import projects
+from collector.store import own_keys, projects
+from collector.store.own_keys import Own
 
 REFRESH = 3.0  # seconds
 _PATIENCE = 5.0  # seconds that the one who asks waits
@@ -20,7 +22,8 @@ _PATIENCE = 5.0  # seconds that the one who asks waits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """What an ingest key stands for. ``secret`` keys every hash of its project."""
+    """What an ingest key stands for. ``secret`` keys every hash of its project. ``quota``: items a
+    second, None: none. ``origins``: whose pages may send app dialects with it."""
 
     project: ProjectId
     project_name: str
@@ -29,6 +32,8 @@ class Key:
     trusted: bool
     hosts: tuple[str, ...]
     secret: bytes = field(repr=False)
+    quota: float | None = None
+    origins: frozenset[str] = frozenset()
 
     def matches(self, host: str) -> bool:
         """Whether the host fits one of the project's patterns."""
@@ -50,19 +55,28 @@ class Keyring:
         self._look_again = SharedLook(self.refresh, _PATIENCE)
         self.projects: dict[ProjectId, str] = {}  # by id, also those without a key
         self.rows: list[MirroredKey] = []  # what the keys were made of
+        self.own: AbstractSet[Own] = frozenset()  # public keys of our own
 
     async def refresh(self) -> None:
         async with self._pool.acquire() as connection:
             rows = await projects.keys_in_use(connection)
             names = await projects.named(connection)
+            own = await own_keys.all_of(connection)
         self.learn(
             [MirroredKey(**row) for row in rows],
             {ProjectId(row["id"]): row["name"] for row in names},
+            own,
         )
 
-    def learn(self, rows: list[MirroredKey], names: dict[ProjectId, str]) -> None:
+    def learn(
+        self,
+        rows: list[MirroredKey],
+        names: dict[ProjectId, str],
+        own: AbstractSet[Own] = frozenset(),
+    ) -> None:
         """names: of all projects."""
         self.rows = rows
+        self.own = own
         self.projects = names
         self._keys = {
             row.key: Key(
@@ -73,6 +87,8 @@ class Keyring:
                 trusted=row.trusted,
                 hosts=tuple(row.hosts),
                 secret=self.secret_of(row.project, row.secret),
+                quota=row.quota,
+                origins=frozenset(row.origins),
             )
             for row in rows
         }
@@ -82,6 +98,10 @@ class Keyring:
         if self._hash_key is None:
             return own
         return blake2b(str(project).encode(), key=self._hash_key[:64], digest_size=32).digest()
+
+    def owns(self, project: ProjectId, spki_sha256: bytes) -> bool:
+        """Whether a public key is one of our own, in this project or in all."""
+        return (project, spki_sha256) in self.own or (None, spki_sha256) in self.own
 
     def known(self, key: str) -> Key | None:
         """The key, if it is in memory."""

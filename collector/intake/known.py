@@ -6,23 +6,68 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
 
+from collector.intake.budget import Budget
 from collector.model import ProjectId
+from collector.store.rows import Row
 
 _MOST = 50_000  # shared rows remembered, by key; forgotten all at once
 Place = tuple[ProjectId, str]  # a project's host
 
 
+def _ids(row: Row) -> list[bytes]:
+    told = (row.signature, row.pin_set, row.validated_chain, row.served_chain)
+    return [id_ for id_ in told if id_]
+
+
 @dataclass(slots=True)
 class Known:
     """``touched``: shared rows by their key, with the day they were last touched. ``admitted``:
-    hosts that are labels."""
+    hosts that are labels. ``budget``: how many rows of a signature there are this hour."""
 
     touched: dict[Hashable, date] = field(default_factory=dict)
     partitions: set[date] = field(default_factory=set)
     admitted: set[Place] = field(default_factory=set)
+    budget: Budget = field(default_factory=Budget)
+    deferred_room: int = 1000  # rows that may still be deferred, as of the last look
+    _young: set[bytes] = field(default_factory=set)  # ids of content and signatures that were seen
+    _old: set[bytes] = field(default_factory=set)
 
     def is_fresh(self, key: Hashable, today: date) -> bool:
         return self.touched.get(key) == today
+
+    @property
+    def remembers(self) -> bool:
+        return bool(self._young)
+
+    def is_new(self, row: Row) -> bool:
+        """Whether there is something in it that was never seen: a chain, a pin set, a signature. What is
+        asked for now and then is never forgotten."""
+        if row.deferred:
+            return True
+        young = self._young
+        return not (
+            row.signature in young
+            and row.pin_set in young
+            and (row.validated_chain is None or row.validated_chain in young)
+            and (row.served_chain is None or row.served_chain in young)
+        ) and not all(self._is_old(id_) for id_ in _ids(row))
+
+    def _is_old(self, id_: bytes) -> bool:
+        if id_ in self._young:
+            return True
+        if id_ in self._old:
+            self.see((id_,))
+            return True
+        return False
+
+    def expect(self, row: Row) -> None:
+        """It is going to be stored: others like it are nothing new."""
+        self.see(_ids(row))
+
+    def see(self, ids: Iterable[bytes]) -> None:
+        if len(self._young) > _MOST:
+            self._old, self._young = self._young, set()
+        self._young.update(ids)
 
     def learn(self, keys: Iterable[Hashable], today: date) -> None:
         """Only after the commit that touched them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
 
@@ -13,6 +13,8 @@ import msgspec
 
 from collector.errors import PinfallError
 from collector.intake.known import Place
+from collector.model import ProjectId
+from collector.store.own_keys import Own
 
 _NAME = "mirror.json"
 
@@ -28,15 +30,19 @@ class MirroredKey(msgspec.Struct, frozen=True):
     project_name: str
     hosts: list[str]
     secret: bytes
+    quota: float | None = None
+    origins: list[str] = []
 
 
 class Mirror(msgspec.Struct, frozen=True):
-    """keys: those in use. projects: names by id. hosts: those that are labels, by project."""
+    """keys: those in use. projects: names by id. hosts: those that are labels, by project. own:
+    public keys of our own, by project (None: every one)."""
 
     keys: list[MirroredKey] = []
     projects: dict[int, str] = {}
     day_secrets: dict[str, bytes] = {}
     hosts: list[tuple[int, str]] = []
+    own: list[tuple[int | None, bytes]] = []
 
 
 def read(directory: Path) -> Mirror | None:
@@ -71,3 +77,11 @@ def days(told: Mapping[str, bytes]) -> dict[date, bytes]:
 
 def hosts(places: set[Place]) -> list[tuple[int, str]]:
     return sorted((int(project), host) for project, host in places)
+
+
+def own(known: Iterable[Own]) -> list[tuple[int | None, bytes]]:
+    return sorted(known, key=lambda place: (place[0] or 0, place[1]))
+
+
+def own_of(told: Iterable[tuple[int | None, bytes]]) -> set[Own]:
+    return {(None if project is None else ProjectId(project), spki) for project, spki in told}

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import ipaddress
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from socket import AF_INET, inet_pton
+
+from msgspec.structs import replace
 
 from collector.fingerprint import (
     IPAddress,
     chain_id,
     delivery,
     estimated_install,
+    has_path,
     install_hash,
     issuer_path,
     network_hash,
@@ -57,8 +59,11 @@ def prepare(
     day_secret: bytes,
     nth: int = 0,
 ) -> Row:
-    """day_secret: of the UTC day of ``received_at``. nth: see ``fingerprint.delivery``."""
-    path = issuer_path(violation)
+    """day_secret: of the UTC day of ``received_at``. nth: see ``fingerprint.delivery``.
+
+    A chain that was never seen leaves the row deferred: see ``looked_into``.
+    """
+    path = issuer_path(violation) if has_path(violation) else None
     install = install_hash(key.secret, violation)
     served, validated = violation.served_chain, violation.validated_chain
     return Row(
@@ -72,8 +77,9 @@ def prepare(
         app_key=key.app,
         environment=key.environment,
         trusted=key.trusted,
-        signature=signature_id(key.project, violation, path),
-        issuer_path=path,
+        signature=b"" if path is None else signature_id(key.project, violation, path),
+        issuer_path=path or (),
+        deferred=path is None,
         pin_set=pin_set_id(violation),
         served_chain=chain_id(served) if served else None,
         validated_chain=chain_id(validated) if validated else None,
@@ -86,6 +92,13 @@ def prepare(
         matching=key.matches(violation.name),
         open_project=not key.hosts,
     )
+
+
+def looked_into(row: Row) -> Row:
+    """A deferred row with its issuer path and signature: up to milliseconds, in a thread of its own."""
+    path = issuer_path(row.violation)
+    signature = signature_id(row.project, row.violation, path)
+    return replace(row, issuer_path=path, signature=signature, deferred=False)
 
 
 def prepare_window(
@@ -169,7 +182,7 @@ def prepare_all(
 ) -> list[Entry]:
     """Rows and samples, in order. Equal samples of success are told apart by their place."""
     entries: list[Entry] = []
-    places: Counter[bytes] = Counter()
+    places: dict[bytes, int] = {}
     for item in items:
         if isinstance(item, Window):
             entries.append(prepare_window(item, key, sender, received_at, secret))
@@ -178,8 +191,8 @@ def prepare_all(
         if item.kind is not Kind.OK:
             entries.append(row)
             continue
-        nth = places[row.delivery.key]
-        places[row.delivery.key] += 1
+        nth = places.get(row.delivery.key, 0)
+        places[row.delivery.key] = nth + 1
         if nth:
             row = prepare(item, key, sender, received_at, secret, nth)
         entries.append(sample_of(row))

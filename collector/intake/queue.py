@@ -72,6 +72,10 @@ class Intake:
         """Rows that wait for a flush."""
         return self._queued
 
+    def fill(self) -> float:
+        """How full the queue is, 0 to 1."""
+        return self._queued / self.most
+
     async def submit(self, rows: Sequence[Entry]) -> list[Outcome]:
         """Make rows durable; their outcomes, in order. Answers after the commit."""
         if not rows:

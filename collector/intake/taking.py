@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from collector.errors import Reason, ReportError
 from collector.intake.day_secrets import DaySecrets
 from collector.intake.durable import Outcome
 from collector.intake.keyring import Key
-from collector.intake.prepare import Sender, prepare_all
+from collector.intake.newness import Newness
+from collector.intake.prepare import Sender, looked_into, prepare_all
 from collector.intake.queue import Intake
 from collector.metrics import UNKNOWN, Metrics
 from collector.model import Dialect, Kind, Skip, Violation, Window
 from collector.reports.body import Item
 from collector.store.connect import STORE_DOWN
 from collector.store.ledger import Account
+from collector.store.rows import Entry, Row
 
 # What became of an item, and why where it was not accepted.
 Verdict = tuple[str, Reason | Skip | None]
@@ -31,23 +37,40 @@ _VERDICTS: dict[Outcome, Verdict] = {
     Outcome.SPOOLED: ("spooled", None),
 }
 _LOST: Verdict = ("shed", Reason.NOT_DURABLE)
+_OVER: Verdict = ("shed", Reason.OVER_LIMIT)
 
 
 @dataclass(slots=True)
 class Taking:
+    """pressure: 0, or 1: unknown keys are dropped, 2: rows are stored as counts only."""
+
     intake: Intake
     metrics: Metrics
     secrets: DaySecrets
+    newness: Newness
+    pressure: Callable[[], int] = lambda: 0
+    _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "paths"))
 
     async def take(
-        self, items: Sequence[Item], key: Key, sender: Sender, received_at: datetime
+        self,
+        items: Sequence[Item],
+        key: Key,
+        sender: Sender,
+        received_at: datetime,
+        most: int | None = None,
     ) -> list[Verdict]:
-        """Verdicts in order. Answers after what is accepted is durable."""
+        """Verdicts in order. Answers after what is accepted is durable.
+
+        most: how many items the sender may bring; the rest is shed.
+        """
         self.metrics.receive(len(items))
         verdicts: list[Verdict] = [ACCEPTED] * len(items)
         storable: list[tuple[int, Violation | Window]] = []
         for index, item in enumerate(items):
-            if isinstance(item, Violation):
+            if most is not None and index >= most:
+                verdicts[index] = _OVER
+                self.not_stored(key, "shed", _dialect(item), Reason.OVER_LIMIT)
+            elif isinstance(item, Violation):
                 if item.kind is Kind.OK and item.dialect is not Dialect.NEL:
                     # Its sender's failures are no connections, so neither is its success.
                     verdicts[index] = ("ignored", Skip.SUCCESS)
@@ -81,13 +104,45 @@ class Taking:
             except STORE_DOWN:
                 for index, item in storable:
                     verdicts[index] = _LOST
-                    dialect = Dialect.CONNECTIONS if isinstance(item, Window) else item.dialect
-                    self.not_stored(key, "shed", dialect, Reason.NOT_DURABLE)
+                    self.not_stored(key, "shed", _dialect(item), Reason.NOT_DURABLE)
                 return
-        entries = prepare_all([item for _, item in storable], key, sender, received_at, secret)
+        pressure = self.pressure()
+        told = [item for _, item in storable]
+        if pressure:
+            told = [_without_detail(item) for item in told]
+        entries = prepare_all(told, key, sender, received_at, secret)
+        known = self.intake.known
+        if any(isinstance(entry, Row) and known.is_new(entry) for entry in entries):
+            entries = await self._look_into(entries)
+        if pressure > 1:
+            entries = [replace(e, thin=True) if isinstance(e, Row) else e for e in entries]
         outcomes = await self.intake.submit(entries)
         for (index, _), outcome in zip(storable, outcomes, strict=True):
             verdicts[index] = _VERDICTS[outcome]
+
+    async def _look_into(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Those with something new: looked into within the caps, else deferred."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        found: list[Entry] = []
+        wanted: list[int] = []
+        for entry in entries:
+            if isinstance(entry, Row) and self.intake.known.is_new(entry):
+                if not self.newness.has_room(entry, now):
+                    found.append(entry if entry.deferred else replace(entry, deferred=True))
+                    continue
+                if entry.deferred:
+                    wanted.append(len(found))
+                else:
+                    self.intake.known.expect(entry)
+            found.append(entry)
+        if wanted:
+            rows = [row for place in wanted if isinstance(row := found[place], Row)]
+            done = await loop.run_in_executor(self._thread, _all_looked_into, rows)
+            for place, row in zip(wanted, done, strict=True):
+                self.intake.known.expect(row)
+                found[place] = row
+        return found
 
     def not_stored(
         self, key: Key | None, result: str, dialect: str, reason: Reason | Skip, items: int = 1
@@ -102,3 +157,19 @@ class Taking:
         project = key.project if key else None
         self.intake.count(Account(project, told, result, reason), items)
         self.intake.count(Account(project, "", "received"), items)
+
+
+def _dialect(item: Item) -> str:
+    if isinstance(item, ReportError):
+        return UNKNOWN
+    return Dialect.CONNECTIONS if isinstance(item, Window) else item.dialect
+
+
+def _without_detail(item: Violation | Window) -> Violation | Window:
+    if isinstance(item, Window) or not item.extra or item.kind is Kind.OK:
+        return item  # of a success, the unknown keys are part of its identity
+    return replace(item, extra={}, flags=(*item.flags, "cut:overload"))
+
+
+def _all_looked_into(rows: Sequence[Row]) -> list[Row]:
+    return [looked_into(row) for row in rows]

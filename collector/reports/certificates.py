@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import json
 import re
 import warnings
 from dataclasses import dataclass
@@ -89,7 +90,10 @@ def read_chain(value: object, name: str, flags: list[str]) -> Chain:
             slots.append(Slot(certificate))
             continue
         flags.append(f"unparseable_cert:{name}:{place}")
-        told = "".join(entry.split()) if isinstance(entry, str) else repr(entry)[:2000]
+        # Of an object the keys sorted: their order is no part of what was sent.
+        told = (
+            "".join(entry.split()) if isinstance(entry, str) else json.dumps(entry, sort_keys=True)
+        )
         slots.append(Slot(fingerprint=sha256(told.encode("utf-8", "replace")).digest()))
     return Chain(slots)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from operator import itemgetter
 
 from collector.reports.personal import is_personal, without_personal
 from collector.reports.texts import clean
@@ -18,13 +19,13 @@ _KEY = 64
 def keep(
     rest: Mapping[str, object], flags: list[str], *, known: str | None = None
 ) -> dict[str, object]:
-    """What is stored of unknown keys: small values first, at most WORST_EXTRA bytes.
+    """What is stored of unknown keys: small values first, then by name, at most WORST_EXTRA bytes.
 
     known: the install id that the report names elsewhere, and which must not stand here in clear.
     """
     kept: dict[str, object] = {}
     size, read, private = 2, 0, False
-    for key, value in sorted(rest.items(), key=lambda entry: _rough_size(entry[1])):
+    for key, value in sorted(rest.items(), key=lambda pair: (_rough_size(pair[1]), pair[0])):
         name = clean(str(key)[:_KEY])
         if is_personal(name):
             private = True
@@ -52,7 +53,9 @@ def _rough_size(value: object) -> int:
     if isinstance(value, list):
         return 8 + sum(_rough_size(entry) for entry in value[:20])
     if isinstance(value, dict):
-        return 8 + sum(_KEY + _rough_size(entry) for entry in list(value.values())[:40])
+        return 8 + sum(
+            _KEY + _rough_size(entry) for _, entry in sorted(value.items(), key=itemgetter(0))[:40]
+        )
     return 8
 
 
@@ -74,7 +77,7 @@ def _reduce(value: object, known: str | None, under: str, depth: int) -> object:
             without_personal(clean(str(key)[:_KEY]), known=known): _reduce(
                 entry, known, str(key)[:_KEY], depth - 1
             )
-            for key, entry in list(value.items())[:40]
+            for key, entry in sorted(value.items(), key=itemgetter(0))[:40]
             if not is_personal(clean(str(key)[:_KEY]), clean(under))
         }
     return None

@@ -194,10 +194,13 @@ class Fields:
         return match[1], match[2]
 
     def address(self, name: str) -> str | None:
-        """An IP address in its one spelling; a name is none."""
+        """An IP address in its one spelling; a name is none. Without the zone of ``fe80::1%eth0``:
+        the library takes any text for one."""
         value = self.raw(name)
+        if value is None:
+            return None
         try:
-            return str(ipaddress.ip_address(str(value).strip("[]"))) if value is not None else None
+            return str(ipaddress.ip_address(str(value).strip("[]").partition("%")[0]))
         except ValueError:
             self._flag("unreadable", name)
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 
 import idna
 
@@ -20,6 +21,10 @@ def read_host(text: str) -> tuple[str, int | None]:
     Of a URL only host and port are kept: the rest can hold personal data.
     Raises ValueError if no usable host is in it.
     """
+    return _read_cached(text) if len(text) <= _SHORT else _read(text)
+
+
+def _read(text: str) -> tuple[str, int | None]:
     text = text.strip()
     if len(text) > 4 * _WORST and not _SCHEME.match(text):
         raise ValueError("too long for a host")
@@ -37,6 +42,10 @@ def read_host(text: str) -> tuple[str, int | None]:
         text, _, number = text.partition(":")
         port = _port(number)
     return _canonical(text), port
+
+
+_SHORT = 256  # characters: of texts that are remembered, 3 MB in all
+_read_cached = lru_cache(maxsize=4096)(_read)
 
 
 def _port(text: str) -> int | None:

@@ -7,6 +7,7 @@ one level down too.
 from __future__ import annotations
 
 import re
+from operator import itemgetter
 
 from collector.errors import Reason, ReportError
 from collector.model import Dialect, Kind, Violation
@@ -79,16 +80,20 @@ _WRAPPERS = frozenset(
 
 
 def _flat(item: dict[str, object], levels: int = 3) -> dict[str, object]:
-    """Folded keys of this object, of the objects that only wrap it, and of known pairs."""
+    """Folded keys of this object, of the objects that only wrap it, and of known pairs.
+
+    Of keys that are one when folded, the nearest counts, then the first by name: their order is the
+    client's library's, and another one after a restart.
+    """
     flat: dict[str, object] = {}
-    for key, value in item.items():
+    for key, value in sorted(item.items(), key=lambda pair: (isinstance(pair[1], dict), pair[0])):
         name = fold(str(key))
         if isinstance(value, dict) and name in _WRAPPERS and levels:
             for inner, entry in _flat(value, levels - 1).items():
                 flat.setdefault(inner, entry)
         elif isinstance(value, dict):
             left = {}
-            for inner, entry in value.items():
+            for inner, entry in sorted(value.items(), key=itemgetter(0)):
                 place = _NESTED.get((name, fold(str(inner))))
                 if place is not None and place not in flat:
                     flat[place] = entry

@@ -111,6 +111,11 @@ def read_text(text: str) -> Text | None:
 
     The earliest marker says what it is: what comes later may be a subject's words.
     """
+    # After a rotation many clients send one text: its chain is then one object, see model.Chain.
+    return _read_cached(text) if len(text) <= _SMALL else _read(text)
+
+
+def _read(text: str) -> Text | None:
     if not any(sign in text for sign in _SIGNS):
         return None
     plain = _plain(text[:_WORST_READ])
@@ -264,8 +269,7 @@ def _trustkit(text: str) -> Text:
     )
 
 
-# After a rotation many clients send one text: its chain is then one object, see model.Chain.
-_read_cached = lru_cache(maxsize=1024)(read_text)
+_read_cached = lru_cache(maxsize=1024)(_read)
 
 
 def read_okhttp_text(text: str, hints: Hints) -> Violation | None:
@@ -273,7 +277,7 @@ def read_okhttp_text(text: str, hints: Hints) -> Violation | None:
 
     Raises ReportError(no_host) where it is one, but names no host.
     """
-    found = _read_cached(text) if len(text) <= _SMALL else read_text(text)
+    found = read_text(text)
     if found is None:
         return None
     if found.host is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import re
+from functools import lru_cache
 
 from collector.model import WORST_PINS, Hash, PinSet
 
@@ -46,8 +47,11 @@ def digest(kind: str, text: str) -> Hash | None:
 
 def parse_pin(text: str) -> Hash | None:
     """``pin-sha256="…"`` (TrustKit, HPKP), ``sha256/…`` (OkHttp), or bare base64 of SHA-256."""
-    if len(text) > 180:
-        return None
+    return _parse_cached(text) if len(text) <= 180 else None
+
+
+@lru_cache(maxsize=4096)
+def _parse_cached(text: str) -> Hash | None:
     match = _PIN.fullmatch(text)
     if match:
         return digest(match[1].lower(), match[2])

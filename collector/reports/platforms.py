@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 _NAMES = {
     "IPADOS": "IOS",
     "IPHONEOS": "IOS",
@@ -18,8 +20,14 @@ def platform_of(name: str | None) -> str | None:
 
     ``OSX`` stays: TrustKit before 1.4 called macOS so.
     """
-    if not name:
-        return None
+    return _platform_of(name[:_LONGEST]) if name else None
+
+
+_LONGEST = 64  # characters that are looked at
+
+
+@lru_cache(maxsize=1024)
+def _platform_of(name: str) -> str | None:
     letters = "".join(c for c in name.upper() if "A" <= c <= "Z")
     words = name.upper().replace("-", " ").replace("_", " ").split()
     first = "".join(c for c in words[0] if "A" <= c <= "Z") if words else ""

@@ -133,7 +133,6 @@ def _is_plain(text: str | None, limit: int) -> bool:
     )
 
 
-@lru_cache(maxsize=_CACHED)
 def _host(text: str) -> str | None:
     """None where a port stands with it, or it is no host."""
     if len(text) > 255:

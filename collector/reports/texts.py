@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -16,4 +17,12 @@ def clean(text: str) -> str:
 
 def fold(key: str) -> str:
     """``appVersion``, ``app_version`` and ``app-version`` are one key."""
+    return _fold_cached(key) if len(key) <= _SHORT else _fold(key)
+
+
+def _fold(key: str) -> str:
     return key.replace("-", "").replace("_", "").replace(".", "").lower()
+
+
+_SHORT = 64  # characters: of keys that are remembered, 1 MB in all
+_fold_cached = lru_cache(maxsize=4096)(_fold)

@@ -9,7 +9,9 @@ from datetime import datetime, timedelta
 import asyncpg
 
 from collector.model import ProjectId
+from collector.store import chunks
 from collector.store.connect import Connection
+from collector.store.deltas import fold_some
 from collector.store.rows import Sample, columns
 
 _ADD = """
@@ -89,26 +91,25 @@ async def by_network(
 
 _FOLD = """
 WITH taken AS (
-    DELETE FROM connection_delta WHERE id IN (SELECT id FROM connection_delta LIMIT 20000)
-    RETURNING project, host, environment, trusted, hour, successes, pin_failures
+    {taking}
+    RETURNING id, project, host, environment, trusted, hour, successes, pin_failures
+), folded AS (
+    INSERT INTO connection_hour AS known
+        (project, host, environment, trusted, hour, successes, pin_failures)
+    SELECT project, host, environment, trusted, hour, sum(successes), sum(pin_failures) FROM taken
+    GROUP BY project, host, environment, trusted, hour
+    ORDER BY project, host, environment, trusted, hour
+    ON CONFLICT (project, host, environment, trusted, hour) DO UPDATE SET
+        successes = known.successes + excluded.successes,
+        pin_failures = known.pin_failures + excluded.pin_failures
 )
-INSERT INTO connection_hour AS known
-    (project, host, environment, trusted, hour, successes, pin_failures)
-SELECT project, host, environment, trusted, hour, sum(successes), sum(pin_failures) FROM taken
-GROUP BY project, host, environment, trusted, hour
-ORDER BY project, host, environment, trusted, hour
-ON CONFLICT (project, host, environment, trusted, hour) DO UPDATE SET
-    successes = known.successes + excluded.successes,
-    pin_failures = known.pin_failures + excluded.pin_failures
+SELECT count(*), max(id) FROM taken
 """
 
 
-async def fold(connection: Connection) -> None:
-    async with connection.transaction():
-        if await connection.fetchval(
-            "SELECT pg_try_advisory_xact_lock(hashtext('pinfall.connections'))"
-        ):
-            await connection.execute(_FOLD)
+async def fold(connection: Connection, after: int = 0) -> int | None:
+    """Add some of what was appended; see ``deltas.fold_some``."""
+    return await fold_some(connection, "pinfall.connections", "connection_delta", _FOLD, after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +182,9 @@ async def by_hour(
     return await connection.fetch(_HOURS, project, host, since, until, *place, limit)
 
 
-async def forget_before(connection: Connection, at: datetime, hours_before: datetime) -> None:
-    """Windows, which have hashes of installs and networks; and sums, which have none."""
-    await connection.execute("DELETE FROM connection_window WHERE received_at < $1", at)
-    await connection.execute("DELETE FROM connection_hour WHERE hour < $1", hours_before)
+async def forget_before(connection: Connection, at: datetime, hours_before: datetime) -> bool:
+    """Windows, which have hashes of installs and networks; and sums, which have none. Some of them;
+    whether there may be more."""
+    return await chunks.delete_some(
+        connection, "connection_window", "received_at < $1", at
+    ) or await chunks.delete_some(connection, "connection_hour", "hour < $1", hours_before)

@@ -6,14 +6,16 @@ rows which nothing refers to any more can be told.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import asyncpg
 
 from collector.model import Certificate, Chain, Hash
 from collector.reports.certificates import facts
+from collector.store import chunks
 from collector.store.connect import Connection
 from collector.store.rows import columns, slots
 
@@ -35,7 +37,13 @@ async def add_certificates(
 ) -> None:
     if not certificates:
         return
-    rows = []
+    # A tenth of a millisecond each, which reports that wait for an answer shall not wait for.
+    rows = await asyncio.to_thread(_facts_of, certificates)
+    await connection.execute(_CERTIFICATES, *columns(rows), now, today)
+
+
+def _facts_of(certificates: Mapping[bytes, Certificate]) -> list[tuple[object, ...]]:
+    rows: list[tuple[object, ...]] = []
     for sha256, certificate in certificates.items():
         known = facts(certificate.der)
         rows.append(
@@ -54,7 +62,7 @@ async def add_certificates(
                 known.key,
             )
         )
-    await connection.execute(_CERTIFICATES, *columns(rows), now, today)
+    return rows
 
 
 _SHARED = """
@@ -83,19 +91,26 @@ async def add_pin_sets(
         await connection.execute(_PIN_SETS, list(pin_sets), content, now, today)
 
 
-# Rows that a flush holds are left for the next round: neither waits for the other.
-_FORGET = """
-DELETE FROM {table} WHERE {key} IN (
-    SELECT {key} FROM {table} WHERE seen_on < $1 ORDER BY {key} FOR UPDATE SKIP LOCKED
-)
+_LATELY = """
+(SELECT id FROM chain WHERE seen_on > $1 ORDER BY seen_on DESC LIMIT $2)
+UNION ALL (SELECT id FROM pin_set WHERE seen_on > $1 ORDER BY seen_on DESC LIMIT $2)
+UNION ALL (SELECT id FROM signature ORDER BY last_seen DESC LIMIT $2)
 """
 
 
-async def forget_before(connection: Connection, day: date) -> None:
-    """What no violation of the retention can refer to. A certificate stays as long as its chains:
-    both are touched together."""
-    for table, key in (("chain", "id"), ("certificate", "sha256"), ("pin_set", "id")):
-        await connection.execute(_FORGET.format(table=table, key=key), day)
+async def lately(connection: Connection, today: date, most: int) -> list[bytes]:
+    """Ids of chains, pin sets and signatures that were reported within some days, at most so many each."""
+    rows = await connection.fetch(_LATELY, today - timedelta(days=8), most)
+    return [row["id"] for row in rows]
+
+
+async def forget_before(connection: Connection, day: date) -> bool:
+    """Some of what no violation of the retention can refer to; whether there may be more. A certificate
+    stays as long as its chains: both are touched together."""
+    for table in ("chain", "certificate", "pin_set"):
+        if await chunks.delete_some(connection, table, "seen_on < $1", day):
+            return True
+    return False
 
 
 _CERTIFICATE_PAGE = """

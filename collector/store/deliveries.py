@@ -7,6 +7,7 @@ from datetime import datetime
 from uuid import UUID, uuid4
 
 from collector.fingerprint import WEAK_WINDOW, Delivery, Grade
+from collector.store import chunks
 from collector.store.connect import Connection
 
 # In key order: two flushes that share keys wait for each other, and never both ways round.
@@ -65,6 +66,8 @@ async def try_batch(connection: Connection, now: datetime) -> None:
         await transaction.rollback()
 
 
-async def forget_before(connection: Connection, at: datetime) -> None:
-    await connection.execute("DELETE FROM delivery WHERE received_at < $1", at)
-    await connection.execute("DELETE FROM batch WHERE at < $1", at)
+async def forget_before(connection: Connection, at: datetime) -> bool:
+    """Delete some; whether there may be more."""
+    return await chunks.delete_some(
+        connection, "delivery", "received_at < $1", at
+    ) or await chunks.delete_some(connection, "batch", "at < $1", at)

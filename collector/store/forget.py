@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+import asyncpg
+
 from collector.model import PLATFORMS, ProjectId
+from collector.store import rollups
 from collector.store.connect import Connection
 
 _PLATFORMS = """
@@ -34,12 +37,15 @@ _OF_INSTALL = (
 
 
 async def install(
-    connection: Connection, project: ProjectId, hashes: Sequence[bytes]
+    connection: Connection,
+    project: ProjectId,
+    hashes: Sequence[bytes],
+    deferred: Sequence[bytes] = (),
 ) -> tuple[int, int]:
     """(violations, windows of connections) that are gone, with what made each count once. Sums in
-    which nobody can be told stay."""
+    which nobody can be told stay. deferred: identities of ``drop_deferred``."""
     found = await connection.fetch(_IDENTITIES, project, list(hashes))
-    keys = [row["delivery"] for row in found]
+    keys = [row["delivery"] for row in found] + list(deferred)
     await connection.execute(_LOCK, keys)
     gone = [
         int((await connection.execute(statement, project, list(hashes))).rpartition(" ")[2])
@@ -47,6 +53,26 @@ async def install(
     ]
     await connection.execute("DELETE FROM delivery WHERE key = ANY($1)", keys)
     return gone[1], gone[2]
+
+
+_DEFERRED = """
+SELECT id, frame FROM deferred WHERE project = $1 AND id > $2 ORDER BY id LIMIT $3
+"""
+
+
+async def deferred(
+    connection: Connection, project: ProjectId, after: int, limit: int
+) -> list[asyncpg.Record]:
+    """What waits of a project, in order: an install is named only within the frames."""
+    return await connection.fetch(_DEFERRED, project, after, limit)
+
+
+async def drop_deferred(connection: Connection, ids: Sequence[int]) -> list[bytes]:
+    """Identities of those that are gone. One that is being taken is waited for: it is stored then."""
+    rows = await connection.fetch(
+        "DELETE FROM deferred WHERE id = ANY($1) RETURNING delivery", list(ids)
+    )
+    return [row["delivery"] for row in rows]
 
 
 _MARK = """
@@ -58,6 +84,7 @@ async def mark(connection: Connection, project: ProjectId, now: datetime) -> Non
     """From here on nothing is taken for it or shown of it, and its name is free."""
     await connection.execute(_MARK, project, now)
     await connection.execute("DELETE FROM ingest_key WHERE project = $1", project)
+    await connection.execute("DELETE FROM own_key WHERE project = $1", project)
 
 
 _MARKED = "SELECT id FROM project WHERE forgotten_at IS NOT NULL ORDER BY id"
@@ -65,6 +92,11 @@ _MARKED = "SELECT id FROM project WHERE forgotten_at IS NOT NULL ORDER BY id"
 
 async def marked(connection: Connection) -> list[ProjectId]:
     return [ProjectId(row["id"]) for row in await connection.fetch(_MARKED)]
+
+
+async def wait_for_flushes(connection: Connection, project: ProjectId) -> None:
+    """Until those that hold a marked project have committed; nothing comes after them."""
+    await connection.execute("SELECT FROM project WHERE id = $1 FOR UPDATE", project)
 
 
 _SOME = 20_000  # rows of one transaction
@@ -75,6 +107,14 @@ _CHUNK = """
     ) SELECT count(*) FROM gone
 """
 _CHUNKS = (
+    """
+    WITH gone AS (
+        DELETE FROM deferred WHERE id IN (
+            SELECT id FROM deferred WHERE project = $1 LIMIT $2
+        ) RETURNING delivery
+    ), identities AS (DELETE FROM delivery WHERE key IN (SELECT delivery FROM gone))
+    SELECT count(*) FROM gone
+    """,
     """
     WITH gone AS (
         DELETE FROM violation WHERE (received_at, delivery) IN (
@@ -99,6 +139,8 @@ _CHUNKS = (
             ("quarantine", "id"),
             ("ledger_delta", "id"),
             ("proposal", "ctid"),
+            ("connection_hour", "ctid"),
+            ("ledger", "ctid"),
         )
     ),
     """
@@ -111,24 +153,26 @@ _CHUNKS = (
 )
 
 
+# Deltas first: a fold would bring back what they hold.
+_SUMS = tuple(
+    _CHUNK.format(table=table, key="ctid")
+    for table in ("rollup_delta", "rollup_minute", "rollup_hour")
+)
+
+
 async def some_of_project(connection: Connection, project: ProjectId) -> int:
     """Delete some rows of a marked project, each kind in a statement of its own; how many."""
     gone = 0
     for statement in _CHUNKS:
         gone += int(await connection.fetchval(statement, project, _SOME))
+    for statement in _SUMS:
+        async with connection.transaction():
+            await rollups.lock(connection)
+            gone += int(await connection.fetchval(statement, project, _SOME))
     return gone
 
 
-_LAST = (
-    "DELETE FROM connection_hour WHERE project = $1",
-    "DELETE FROM ledger WHERE project = $1",
-    "DELETE FROM project WHERE id = $1",
-)
-
-
 async def rest_of_project(connection: Connection, project: ProjectId) -> None:
-    """Its sums and its row, secret included: waits for flushes that hold it. Certificates and chains
-    are shared, and go when unused."""
-    async with connection.transaction():
-        for statement in _LAST:
-            await connection.execute(statement, project)
+    """Its row, secret included, and what hangs on it. Certificates and chains are shared, and go when
+    unused."""
+    await connection.execute("DELETE FROM project WHERE id = $1", project)

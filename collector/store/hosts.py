@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
 
 import asyncpg
 
 from collector.model import ProjectId
+from collector.store import chunks
 from collector.store.connect import Connection
 
 NETWORKS = 3  # that have to report a host before it is admitted, in a project without patterns
@@ -150,8 +152,9 @@ async def proposed(
     return await connection.fetch(_PROPOSED, since, project, limit)
 
 
-async def forget_proposals(connection: Connection, before: date) -> None:
-    await connection.execute("DELETE FROM proposal WHERE day < $1", before)
+async def forget_proposals(connection: Connection, before: date) -> bool:
+    """Delete some; whether there may be more."""
+    return await chunks.delete_some(connection, "proposal", "day < $1", before)
 
 
 _NAMED = """
@@ -169,33 +172,92 @@ async def named(
     return await connection.fetch(_NAMED, limit, project)
 
 
+SIGHTINGS = 5_000  # of one host that installs and networks are counted in,
+_ALL_SIGHTINGS = 100_000  # and of all on one page
+_ROLLUPS = 50_000  # sums that are added up for hosts that are not admitted
+
+# Sums of whole hours, of the minutes before the first, and what is not folded yet. Everything of one
+# host is found by an index, and is bounded.
 _LIST = """
-SELECT p.name AS project, h.name AS host, h.admitted_at, h.registered,
-    (SELECT max(v.received_at) FROM violation v WHERE v.project = h.project AND v.host = h.name) AS last_seen,
-    (SELECT count(*) FROM violation v WHERE v.project = h.project AND v.host = h.name
-        AND v.received_at > $2) AS violations,
-    (SELECT count(DISTINCT s.install) FROM sighting s WHERE s.project = h.project AND s.host = h.name
-        AND s.received_at > $2) AS installs,
-    (SELECT count(DISTINCT s.network) FROM sighting s WHERE s.project = h.project AND s.host = h.name
-        AND s.received_at > $2) AS networks
-FROM host h JOIN project p ON p.id = h.project AND p.forgotten_at IS NULL
-ORDER BY violations DESC, p.name, h.name LIMIT $1
+WITH fresh AS (
+    SELECT project, host, sum(violations) AS violations FROM rollup_delta WHERE minute >= $2
+    GROUP BY project, host
+), listed AS (
+    SELECT h.project, h.name, p.name AS project_name, h.admitted_at, h.registered,
+        (coalesce(hours.violations, 0) + coalesce(minutes.violations, 0) + coalesce(fresh.violations, 0))::bigint
+            AS violations
+    FROM host h JOIN project p ON p.id = h.project AND p.forgotten_at IS NULL
+    CROSS JOIN LATERAL (
+        SELECT sum(violations) AS violations FROM rollup_hour r
+        WHERE r.project = h.project AND r.host = h.name AND r.hour >= $3
+    ) AS hours
+    CROSS JOIN LATERAL (
+        SELECT sum(violations) AS violations FROM rollup_minute r
+        WHERE r.project = h.project AND r.host = h.name AND r.minute >= $2 AND r.minute < $3
+    ) AS minutes
+    LEFT JOIN fresh ON fresh.project = h.project AND fresh.host = h.name
+    ORDER BY violations DESC, p.name, h.name LIMIT $1
+)
+SELECT l.project_name AS project, l.name AS host, l.admitted_at, l.registered, l.violations,
+    newest.installs, newest.networks, newest.sightings >= $5 AS partial,
+    coalesce(
+        (SELECT max(s.received_at) FROM sighting s WHERE s.project = l.project AND s.host = l.name),
+        (SELECT max(r.hour) FROM rollup_hour r WHERE r.project = l.project AND r.host = l.name)
+    ) AS last_seen
+FROM listed l CROSS JOIN LATERAL (
+    SELECT count(*) AS sightings, count(DISTINCT install) AS installs, count(DISTINCT network) AS networks
+    FROM (
+        SELECT install, network FROM sighting s
+        WHERE s.project = l.project AND s.host = l.name AND s.received_at > $4
+        ORDER BY received_at DESC LIMIT $5
+    ) AS read
+) AS newest
+ORDER BY l.violations DESC, l.project_name, l.name
 """
+
+
+def _edges(since: datetime) -> tuple[datetime, datetime]:
+    """The minute that holds it, and the first whole hour from there."""
+    minute = since.replace(second=0, microsecond=0)
+    hour = minute.replace(minute=0)
+    return minute, hour if hour == minute else hour + timedelta(hours=1)
 
 
 async def listed(connection: Connection, since: datetime, limit: int) -> Sequence[asyncpg.Record]:
-    """Admitted hosts, those with most violations since then first."""
-    return await connection.fetch(_LIST, limit, since)
+    """Admitted hosts, those with most violations since then, to the minute, first.
+
+    partial: installs and networks are of the newest SIGHTINGS sightings only, or fewer where there are
+    many hosts: there are at least as many. last_seen: to the hour where it is longer ago than sightings
+    are kept.
+    """
+    number = await connection.fetchval("SELECT count(*) FROM host")
+    most = min(SIGHTINGS, _ALL_SIGHTINGS // max(1, min(limit, number)))
+    return await connection.fetch(_LIST, limit, *_edges(since), since, most)
 
 
 _OTHERS = """
-SELECT count(*) FROM violation v
-WHERE v.received_at > $1 AND NOT EXISTS (
-    SELECT FROM host h WHERE h.project = v.project AND h.name = v.host
-)
+SELECT coalesce(sum(r.violations) FILTER (WHERE h.name IS NULL), 0)::bigint AS violations,
+    count(*) >= $3 AS partial
+FROM (
+    SELECT project, host, violations FROM rollup_delta WHERE minute >= $1
+    UNION ALL
+    SELECT project, host, violations FROM rollup_minute WHERE minute >= $1 AND minute < $2
+    UNION ALL
+    SELECT project, host, violations FROM rollup_hour WHERE hour >= $2
+    LIMIT $3
+) AS r
+JOIN project p ON p.id = r.project AND p.forgotten_at IS NULL
+LEFT JOIN host h ON h.project = r.project AND h.name = r.host
 """
 
 
-async def others(connection: Connection, since: datetime) -> int:
-    """Violations since then whose host is not admitted."""
-    return int(await connection.fetchval(_OTHERS, since))
+class Others(NamedTuple):
+    """Violations of hosts that are not admitted; ``partial``: there are at least as many."""
+
+    violations: int
+    partial: bool
+
+
+async def others(connection: Connection, since: datetime) -> Others:
+    (row,) = await connection.fetch(_OTHERS, *_edges(since), _ROLLUPS)
+    return Others(**row)

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from collector.model import ProjectId
 from collector.store.connect import Connection
+from collector.store.deltas import SOME, fold_some
 from collector.store.rows import columns
 
 
@@ -20,6 +21,8 @@ class Account:
     result: str  # received, accepted, duplicate, ignored, rejected, shed
     reason: str = ""
 
+
+_LOCK = "pinfall.ledger"  # whoever changes sums holds it
 
 _APPEND = """
 INSERT INTO ledger_delta (hour, project, dialect, result, reason, items)
@@ -36,22 +39,47 @@ async def append(connection: Connection, counts: Mapping[Account, int], now: dat
 
 _FOLD = """
 WITH taken AS (
-    DELETE FROM ledger_delta WHERE id IN (SELECT id FROM ledger_delta LIMIT 20000)
-    RETURNING hour, project, dialect, result, reason, items
+    {taking}
+    RETURNING id, hour, project, dialect, result, reason, items
+), folded AS (
+    INSERT INTO ledger AS known (hour, project, dialect, result, reason, items)
+    SELECT hour, project, dialect, result, reason, sum(items) FROM taken
+    GROUP BY hour, project, dialect, result, reason ORDER BY hour, project, dialect, result, reason
+    ON CONFLICT (hour, project, dialect, result, reason)
+        DO UPDATE SET items = known.items + excluded.items
 )
-INSERT INTO ledger AS known (hour, project, dialect, result, reason, items)
-SELECT hour, project, dialect, result, reason, sum(items) FROM taken
-GROUP BY hour, project, dialect, result, reason ORDER BY hour, project, dialect, result, reason
-ON CONFLICT (hour, project, dialect, result, reason) DO UPDATE SET items = known.items + excluded.items
+SELECT count(*), max(id) FROM taken
 """
 
 
-async def fold(connection: Connection) -> None:
+async def fold(connection: Connection, after: int = 0) -> int | None:
+    """Add some of what was appended; see ``deltas.fold_some``."""
+    return await fold_some(connection, _LOCK, "ledger_delta", _FOLD, after)
+
+
+_COMPACT = """
+WITH old AS (
+    DELETE FROM ledger WHERE ctid = ANY(ARRAY(
+        SELECT ctid FROM ledger WHERE hour < $1 AND hour <> date_trunc('day', hour, 'UTC') LIMIT $2
+    ))
+    RETURNING hour, project, dialect, result, reason, items
+), days AS (
+    INSERT INTO ledger AS known (hour, project, dialect, result, reason, items)
+    SELECT date_trunc('day', hour, 'UTC'), project, dialect, result, reason, sum(items) FROM old
+    GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
+    ON CONFLICT (hour, project, dialect, result, reason)
+        DO UPDATE SET items = known.items + excluded.items
+)
+SELECT count(*) FROM old
+"""
+
+
+async def compact(connection: Connection, at: datetime) -> bool:
+    """Add up some of what is older by day, under its first hour, since it is kept for good and read as a
+    whole; whether there may be more."""
     async with connection.transaction():
-        if await connection.fetchval(
-            "SELECT pg_try_advisory_xact_lock(hashtext('pinfall.ledger'))"
-        ):
-            await connection.execute(_FOLD)
+        await connection.execute("SELECT pg_advisory_xact_lock(hashtext($1))", _LOCK)
+        return int(await connection.fetchval(_COMPACT, at, SOME)) == SOME
 
 
 _TOTALS = """

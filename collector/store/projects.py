@@ -71,8 +71,8 @@ async def set_hosts(connection: Connection, project: ProjectId, patterns: Sequen
 
 
 _ADD_KEY = """
-INSERT INTO ingest_key (key, project, app, environment, trusted, created_at)
-SELECT $1, id, $3, $4, $5, $6 FROM project WHERE name = $2 AND forgotten_at IS NULL
+INSERT INTO ingest_key (key, project, app, environment, trusted, created_at, quota, origins)
+SELECT $1, id, $3, $4, $5, $6, $7, $8 FROM project WHERE name = $2 AND forgotten_at IS NULL
 RETURNING key
 """
 
@@ -85,17 +85,24 @@ async def add_key(
     environment: str,
     trusted: bool,
     now: datetime,
+    quota: float | None = None,
+    origins: Sequence[str] = (),
 ) -> str:
-    """Make a key of 128 random bits and return it. Raises PinfallError if there is no such project."""
+    """Make a key of 128 random bits and return it. Raises PinfallError if there is no such project.
+
+    quota: items a second, None: none. origins: whose pages may send app dialects.
+    """
     key = secrets.token_urlsafe(16)
-    made = await connection.fetchval(_ADD_KEY, key, project, app, environment, trusted, now)
+    made = await connection.fetchval(
+        _ADD_KEY, key, project, app, environment, trusted, now, quota, list(origins)
+    )
     if made is None:
         raise NotFoundError(f"there is no project '{project}'")
     return key
 
 
 _KEYS = """
-SELECT k.key, p.name AS project, k.app, k.environment, k.trusted, k.created_at, k.disabled_at
+SELECT k.key, p.name AS project, k.app, k.environment, k.trusted, k.quota, k.origins, k.created_at, k.disabled_at
 FROM ingest_key k JOIN project p ON p.id = k.project AND p.forgotten_at IS NULL
 ORDER BY p.name, k.created_at, k.key
 """
@@ -105,9 +112,24 @@ async def keys(connection: Connection) -> list[asyncpg.Record]:
     return await connection.fetch(_KEYS)
 
 
-_DISABLE = (
-    "UPDATE ingest_key SET disabled_at = coalesce(disabled_at, $2) WHERE key = $1 RETURNING key"
-)
+_LIMITS = "SELECT quota, origins FROM ingest_key WHERE key = $1 FOR NO KEY UPDATE"
+
+
+async def limits(connection: Connection, key: str) -> asyncpg.Record:
+    """Quota and origins of a key, which nobody else changes until the transaction ends. Raises
+    NotFoundError if there is no such key."""
+    row = await connection.fetchrow(_LIMITS, key)
+    if row is None:
+        raise NotFoundError("there is no such key")
+    return row
+
+
+async def set_limits(
+    connection: Connection, key: str, quota: float | None, origins: Sequence[str]
+) -> None:
+    await connection.execute(
+        "UPDATE ingest_key SET quota = $2, origins = $3 WHERE key = $1", key, quota, list(origins)
+    )
 
 
 _ENABLE = "UPDATE ingest_key SET disabled_at = NULL WHERE key = $1 AND disabled_at IS NOT NULL RETURNING key"
@@ -126,7 +148,8 @@ async def turn_key(connection: Connection, key: str, now: datetime, *, on: bool)
 
 
 _IN_USE = """
-SELECT k.key, k.app, k.environment, k.trusted, p.id AS project, p.name AS project_name, p.hosts, p.secret
+SELECT k.key, k.app, k.environment, k.trusted, k.quota, k.origins,
+    p.id AS project, p.name AS project_name, p.hosts, p.secret
 FROM ingest_key k JOIN project p ON p.id = k.project
 WHERE k.disabled_at IS NULL AND p.forgotten_at IS NULL
 """

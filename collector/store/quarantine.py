@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from collector.store import chunks
 from collector.store.connect import Connection
 from collector.store.rows import Entry
 
@@ -21,5 +22,6 @@ async def add(connection: Connection, row: Entry, sqlstate: str) -> None:
     )
 
 
-async def forget_before(connection: Connection, at: datetime) -> None:
-    await connection.execute("DELETE FROM quarantine WHERE received_at < $1", at)
+async def forget_before(connection: Connection, at: datetime) -> bool:
+    """Delete some; whether there may be more."""
+    return await chunks.delete_some(connection, "quarantine", "received_at < $1", at)

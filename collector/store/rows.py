@@ -16,7 +16,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One violation of one project with every key it is filed under.
 
     Hashes are keyed and 16 bytes long, of networks 8. ``local``: sent from this machine itself.
-    ``thin``: too much came in at once, so it is stored as counts only.
+    ``thin``: too much came in at once, so it is stored as counts only. ``deferred``: it has something
+    new in it that nobody has looked into yet: no issuer path, and no signature.
     """
 
     violation: Violation
@@ -41,6 +42,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     matching: bool  # the host fits a wildcard of the project
     open_project: bool  # the project names no hosts: they are admitted as they come
     thin: bool = False
+    deferred: bool = False
 
     @property
     def host(self) -> str:

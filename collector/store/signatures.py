@@ -8,7 +8,9 @@ from datetime import datetime
 
 import asyncpg
 
+from collector.store import chunks
 from collector.store.connect import Connection
+from collector.store.deltas import fold_some
 from collector.store.rows import Row, columns
 
 _ADD = """
@@ -40,52 +42,53 @@ async def add(connection: Connection, signatures: Mapping[bytes, Row]) -> None:
 
 
 _DELTA = """
-INSERT INTO signature_delta (signature, last_seen, violations)
-SELECT * FROM unnest($1::bytea[], $2::timestamptz[], $3::int[])
+INSERT INTO signature_delta (signature, last_seen, violations, thin)
+SELECT * FROM unnest($1::bytea[], $2::timestamptz[], $3::int[], $4::int[])
 """
 
 
-async def append(connection: Connection, deltas: Mapping[bytes, tuple[datetime, int]]) -> None:
-    """deltas: last seen and number of new violations by signature."""
+async def append(connection: Connection, deltas: Mapping[bytes, tuple[datetime, int, int]]) -> None:
+    """deltas: last seen, number of new violations, and how many of them are stored whole, by signature."""
     if deltas:
-        rows = [(id_, last, count) for id_, (last, count) in deltas.items()]
+        rows = [(id_, last, count, count - whole) for id_, (last, count, whole) in deltas.items()]
         await connection.execute(_DELTA, *columns(rows))
 
 
-# Only what this statement deletes is added, so a delta that commits late is folded later, once.
 _FOLD = """
 WITH taken AS (
-    DELETE FROM signature_delta WHERE id IN (SELECT id FROM signature_delta LIMIT 20000)
-    RETURNING signature, last_seen, violations
+    {taking}
+    RETURNING id, signature, last_seen, violations, thin
 ), summed AS (
-    SELECT signature, max(last_seen) AS last_seen, sum(violations) AS violations
+    SELECT signature, max(last_seen) AS last_seen, sum(violations) AS violations, sum(thin) AS thin
     FROM taken GROUP BY signature ORDER BY signature
+), folded AS (
+    UPDATE signature SET
+        violations = signature.violations + summed.violations,
+        thin = signature.thin + summed.thin,
+        last_seen = greatest(signature.last_seen, summed.last_seen)
+    FROM summed WHERE signature.id = summed.signature
 )
-UPDATE signature SET
-    violations = signature.violations + summed.violations,
-    last_seen = greatest(signature.last_seen, summed.last_seen)
-FROM summed WHERE signature.id = summed.signature
+SELECT count(*), max(id) FROM taken
 """
 
 
-async def fold(connection: Connection) -> None:
-    """Add what was appended. One process at a time: another's turn finds nothing to do."""
-    async with connection.transaction():
-        if await connection.fetchval("SELECT pg_try_advisory_xact_lock(hashtext('pinfall.fold'))"):
-            await connection.execute(_FOLD)
+async def fold(connection: Connection, after: int = 0) -> int | None:
+    """Add some of what was appended; see ``deltas.fold_some``."""
+    return await fold_some(connection, "pinfall.fold", "signature_delta", _FOLD, after)
 
 
 # Those seen last, by what is folded and by what is not; never all signatures.
 _NEWEST = """
 WITH fresh AS (
-    SELECT signature, max(last_seen) AS last_seen, sum(violations) AS violations
+    SELECT signature, max(last_seen) AS last_seen, sum(violations) AS violations, sum(thin) AS thin
     FROM signature_delta GROUP BY signature
 ), candidate AS (
     (SELECT id FROM signature ORDER BY last_seen DESC LIMIT $1) UNION SELECT signature FROM fresh
 )
 SELECT s.id, p.name AS project, s.host, s.kind, s.issuer_path, s.first_seen,
     greatest(s.last_seen, fresh.last_seen) AS last_seen,
-    s.violations + coalesce(fresh.violations, 0)::bigint AS violations
+    s.violations + coalesce(fresh.violations, 0)::bigint AS violations,
+    s.violations - s.thin + coalesce(fresh.violations - fresh.thin, 0)::bigint AS whole
 FROM candidate JOIN signature s USING (id)
 JOIN project p ON p.id = s.project
 LEFT JOIN fresh ON fresh.signature = s.id
@@ -94,21 +97,22 @@ ORDER BY greatest(s.last_seen, fresh.last_seen) DESC LIMIT $1
 
 
 async def newest(connection: Connection, limit: int) -> Sequence[asyncpg.Record]:
-    """With what is not folded yet."""
+    """With what is not folded yet. whole: how many of the violations were stored as rows."""
     return await connection.fetch(_NEWEST, limit)
 
 
-async def forget_before(connection: Connection, at: datetime) -> None:
-    await connection.execute(
-        "DELETE FROM signature s WHERE last_seen < $1"
-        " AND NOT EXISTS (SELECT FROM signature_delta d WHERE d.signature = s.id)",
-        at,
+async def forget_before(connection: Connection, at: datetime) -> bool:
+    """Delete some; whether there may be more. No violation since then, so none refers to them."""
+    fresh = "SELECT FROM signature_delta d WHERE d.signature = signature.id"
+    return await chunks.delete_some(
+        connection, "signature", f"last_seen < $1 AND NOT EXISTS ({fresh})", at
     )
 
 
 # By what is folded: at most some seconds behind.
 _PAGE = """
-SELECT s.id, p.name AS project, s.host, s.kind, s.issuer_path, s.first_seen, s.last_seen, s.violations
+SELECT s.id, p.name AS project, s.host, s.kind, s.issuer_path, s.first_seen, s.last_seen, s.violations,
+    s.violations - s.thin AS whole
 FROM signature s JOIN project p ON p.id = s.project
 WHERE ($1::text IS NULL OR p.name = $1) AND ($2::text IS NULL OR s.host = $2)
     AND ($3::text IS NULL OR s.kind = $3)

@@ -34,17 +34,32 @@ async def make_partition(connection: Connection, day: date) -> None:
 _PARTITIONS = "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'violation'::regclass"
 
 
-async def forget_before(connection: Connection, day: date) -> list[str]:
-    """Drop whole partitions of earlier days; returns their names."""
-    dropped = []
-    for row in await connection.fetch(_PARTITIONS):
-        name: str = row["name"]
-        if datetime.strptime(name[-8:], "%Y%m%d").replace(tzinfo=UTC).date() < day:
-            async with connection.transaction():
-                await connection.execute("SET LOCAL lock_timeout = '2s'")
-                await connection.execute(f"DROP TABLE {name}")
-            dropped.append(name)
-    return dropped
+async def partitions_before(connection: Connection, day: date) -> list[str]:
+    """Names of the partitions of earlier days, the oldest first."""
+    names = sorted(row["name"] for row in await connection.fetch(_PARTITIONS))
+    return [
+        n for n in names if datetime.strptime(n[-8:], "%Y%m%d").replace(tzinfo=UTC).date() < day
+    ]
+
+
+async def drop_partition(connection: Connection, name: str) -> bool:
+    """Drop one, or do nothing if somebody is reading: False.
+
+    DROP rather than DETACH CONCURRENTLY: that cannot run in a transaction, waits for every transaction
+    that may see the table, and leaves a partition half detached where it is interrupted, which the next
+    has to finish. DROP needs the whole table for a moment, and inserts queue behind whoever waits for
+    that: so it waits no longer than a fifth of a second. Its own partition it waits for first, where
+    nobody inserts, and long enough for Postgres to send a vacuum away.
+    """
+    try:
+        async with connection.transaction():
+            await connection.execute("SET LOCAL lock_timeout = '1500ms'")
+            await connection.execute(f"LOCK TABLE ONLY {name} IN ACCESS EXCLUSIVE MODE")
+            await connection.execute("SET LOCAL lock_timeout = '200ms'")
+            await connection.execute(f"DROP TABLE {name}")
+    except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
+        return False
+    return True
 
 
 _NEWEST = """
@@ -90,9 +105,9 @@ LEFT JOIN pin_set s ON s.id = v.pin_set
 WHERE true{conditions}
 ORDER BY v.received_at DESC, v.delivery DESC LIMIT {limit}
 """
-# What a filter compares; names are those of the API.
+# What a filter compares; names are those of the API. The project by its id, as the index has it.
 _FILTERS = {
-    "project": "p.name = {}",
+    "project": "v.project = (SELECT id FROM project WHERE name = {})",
     "app": "v.app_key = {}",
     "environment": "v.environment = {}",
     "host": "v.host = {}",

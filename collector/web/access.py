@@ -26,7 +26,7 @@ class Role(StrEnum):
     """What a token may do; each may also do what those before it may."""
 
     VIEWER = "viewer"  # reads and scrapes
-    PIPELINE = "pipeline"  # also imports
+    PIPELINE = "pipeline"  # also imports, and registers certificates
     OPERATOR = "operator"  # all of it
 
     def may(self, needed: Role) -> bool:

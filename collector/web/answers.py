@@ -56,6 +56,10 @@ class Answer:
     def body(self) -> bytes:
         return self._body
 
+    def raw(self) -> bytes:
+        """All of it, for where there is no request to speak of: without a date, and closing."""
+        return b"%sContent-Length: %d\r\n%s%s" % (self._head, len(self._body), _CLOSE, self._body)
+
     async def prepare(self, request: web.BaseRequest) -> None:
         """Write all of it. Raises ConnectionError where nobody is there any more."""
         self.keep_alive = (

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from collector.errors import Reason, ReportError
+from collector.web.budget import SMALL, Budget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,12 +20,16 @@ class Pace:
     bytes_a_second: int = 1000
 
 
-async def read(request: web.BaseRequest, most: int, pace: Pace) -> bytes:
-    """The body as sent, at most ``most`` bytes. Raises ReportError: too_large, too_slow, or
-    not_json where it broke off."""
+async def read(request: web.BaseRequest, most: int, pace: Pace, budget: Budget) -> bytes:
+    """The body as sent, at most ``most`` bytes; what a large one claims of the budget is given back by
+    the caller. Raises ReportError: too_large, too_slow, or not_json where it broke off; OverloadedError
+    where there is no memory for it."""
     content = request.content
     if content.is_eof():
-        return _within(content.read_nowait(-1), most)
+        whole = _within(content.read_nowait(-1), most)
+        if len(whole) > SMALL:
+            budget.claim(request, len(whole))
+        return whole
     if request.content_length is not None and request.content_length > most:
         raise _too_large(most)
     loop = asyncio.get_running_loop()
@@ -52,6 +57,8 @@ async def read(request: web.BaseRequest, most: int, pace: Pace) -> bytes:
         body += chunk
         if len(body) > most:
             raise _too_large(most)
+        if len(body) > SMALL:
+            budget.claim(request, len(body))
 
 
 def _within(body: bytes, most: int) -> bytes:

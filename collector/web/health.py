@@ -14,6 +14,7 @@ from collector.background import within
 from collector.intake.queue import Intake
 from collector.metrics import Metrics
 from collector.store.connect import STORE_DOWN
+from collector.web.door import Door
 from collector.workers.fleet import Fleet
 
 
@@ -24,6 +25,7 @@ class Health:
     intake: Intake
     metrics: Metrics
     warning: Callable[[], str | None]
+    door: Door
     fleet: Fleet | None = None
 
     async def scrape(self, _request: web.Request) -> web.Response:
@@ -41,6 +43,8 @@ class Health:
         """200 while reports can be made durable; "degraded" while some workers are not there."""
         told: dict[str, Any] = {"state": "ready"}
         told["warnings"] = [warning] if (warning := self.warning()) else []
+        if self.fleet is None:
+            told["connections"] = {"open": len(self.door.room), "room": self.door.room.most}
         spool = self.intake.spool
         reason = "the last commit failed" if self.intake.is_down else None
         alive = 1

@@ -11,12 +11,16 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import structlog
 from aiohttp import HttpVersion11, web
+from msgspec.structs import replace
 
 from collector.errors import Reason, ReportError
 from collector.intake.keyring import Key, Keyring
+from collector.intake.limits import Limits as RateLimits
+from collector.intake.limits import source_of
 from collector.intake.prepare import Sender
 from collector.intake.taking import ACCEPTED, Taking, Verdict
 from collector.metrics import UNKNOWN, Metrics
+from collector.model import Dialect, Violation
 from collector.reports.body import LIMITS, Item, Limits, read_body
 from collector.reports.fields import Hints
 from collector.settings import Network
@@ -24,6 +28,9 @@ from collector.store.connect import STORE_DOWN
 from collector.web import answers
 from collector.web.answers import Answer
 from collector.web.bodies import Pace, read
+from collector.web.budget import OverloadedError
+from collector.web.door import Door
+from collector.web.refusal import OVERLOADED
 from collector.web.source import OneAddress, address_of
 from collector.web.verdicts import refused, summed
 
@@ -32,7 +39,11 @@ log = structlog.get_logger()
 _AGENT = 512  # characters of a User-Agent
 _WORST_KEY = 64
 _ONE_ACCEPTED = answers.result(summed([ACCEPTED]))
-_UNREAD = (Reason.TOO_SLOW, Reason.TOO_LARGE, Reason.UNKNOWN_KEY)
+_UNREAD = (Reason.TOO_SLOW, Reason.TOO_LARGE, Reason.UNKNOWN_KEY, Reason.OVER_LIMIT)
+# What a browser itself sends; anything else with its marks was sent by a page that somebody visited.
+_OF_BROWSERS = frozenset(
+    {Dialect.NEL, Dialect.REPORTING, Dialect.HPKP, Dialect.EXPECT_CT, Dialect.EXPECT_STAPLE}
+)
 
 
 @dataclass(slots=True)
@@ -43,6 +54,8 @@ class Ingest:
     taking: Taking
     metrics: Metrics
     clock: Callable[[], datetime]
+    rates: RateLimits
+    door: Door
     proxies: tuple[Network, ...] = ()
     limits: Limits = LIMITS
     pace: Pace = field(default_factory=Pace)
@@ -69,20 +82,31 @@ class Ingest:
             return answers.problem(500, closes=True)
 
     async def _timed(self, request: web.BaseRequest, path: str) -> Answer:
+        if not self.door.begins():
+            return OVERLOADED
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
             return await self._post(request, path)
+        except OverloadedError:
+            self.door.count("overloaded")
+            return OVERLOADED
         finally:
+            self.door.ends(request)
             self.metrics.ingest.observe(loop.time() - began)
 
     async def _post(self, request: web.BaseRequest, path: str) -> Answer:
         key: Key | None = None
         try:
             key = await self._key(request, path)
+            address = address_of(request, self.proxies)
+            source = None if key.trusted else source_of(address)
+            loop = asyncio.get_running_loop()
+            if source is not None and self.rates.is_flood(source, loop.time()):
+                raise ReportError(Reason.OVER_LIMIT, "far more than this source may send")
             if "Expect" in request.headers and not _go_on(request):
                 return answers.problem(417, closes=True)
-            body = await read(request, self.limits.body_bytes, self.pace)
+            body = await read(request, self.limits.body_bytes, self.pace, self.door.bodies)
             received_at = self.clock()
             agent = request.headers.get("User-Agent")
             hints = Hints(received_at, agent[:_AGENT] if agent else None)
@@ -96,9 +120,16 @@ class Ingest:
             self.metrics.receive(1)
             self.taking.not_stored(None, "shed", UNKNOWN, Reason.NOT_DURABLE)
             return answers.not_durable()
-        sender = Sender(address_of(request, self.proxies), hints.user_agent)
-        self.one_address.saw(sender.address, len(items))
-        verdicts = await self.taking.take(items, key, sender, received_at)
+        sender = Sender(address, hints.user_agent)
+        self.one_address.saw(address, len(items))
+        most = None
+        if source is not None:
+            now = loop.time()
+            who = (key.project, key.app, key.environment, key.quota)
+            most = self.rates.admit(source, len(items), len(body), now, who, key.quota)
+        if _is_browser(request) and request.headers.get("Origin") not in key.origins:
+            items = [_sent_by_a_browser(item) for item in items]
+        verdicts = await self.taking.take(items, key, sender, received_at, most)
         return _answer(items, verdicts)
 
     async def _key(self, request: web.BaseRequest, path: str) -> Key:
@@ -108,6 +139,18 @@ class Ingest:
             if found is not None:
                 return found
         raise ReportError(Reason.UNKNOWN_KEY, "no such ingest key")
+
+
+def _is_browser(request: web.BaseRequest) -> bool:
+    headers = request.headers
+    return "Origin" in headers or "Sec-Fetch-Site" in headers or "Sec-Fetch-Mode" in headers
+
+
+def _sent_by_a_browser(item: Item) -> Item:
+    """Kept and shown, never counted: as test traffic is. A web page can make its visitors send anything."""
+    if isinstance(item, Violation) and item.dialect not in _OF_BROWSERS:
+        return replace(item, test=True, flags=(*item.flags, "browser_sent"))
+    return item
 
 
 def _answer(items: Sequence[Item], verdicts: Sequence[Verdict]) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
@@ -10,37 +11,128 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from collector.web import answers
+from collector.web.door import Door
 from collector.web.ingest import Ingest
+from collector.web.proxy_protocol import Header
+from collector.web.refusal import Refused
+from collector.web.room import HEAD_SECONDS, KEEP_ALIVE
+from collector.web.secured import Handshake
 
-KEEP_ALIVE = 75  # seconds that a connection may wait for its next request
+_IDLE = (
+    KEEP_ALIVE + 15.0
+)  # aiohttp's own timer, behind the room's: it closes, and may wait for ever
 _OPTIONS: dict[str, Any] = {
     "access_log": None,
-    "keepalive_timeout": KEEP_ALIVE,
+    "keepalive_timeout": _IDLE,
     "lingering_time": 1.0,  # seconds given to what is left of a body that was refused
     "auto_decompress": False,  # we do it, within limits
 }
 
 
 class Listener(web.Server):
-    """One for each address that is listened on."""
+    """One for each address that is listened on.
 
-    def __init__(self, ingest: Ingest) -> None:
+    tls: handshakes are made here, not by the site. proxied: connections begin with a PROXY v2 header.
+    """
+
+    def __init__(
+        self,
+        ingest: Ingest,
+        door: Door,
+        tls: ssl.SSLContext | None = None,
+        *,
+        proxied: bool = False,
+    ) -> None:
         handler = cast("Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]", ingest.handle)
         super().__init__(handler, handler_cancellation=False, **_OPTIONS)
         self.ingest = ingest
+        self.door = door
+        self._tls = tls
+        self._proxied = proxied
 
-    def __call__(self) -> RequestHandler:
-        return _Connection(self, loop=asyncio.get_running_loop(), **_OPTIONS)
+    def __call__(self) -> asyncio.Protocol:  # type: ignore[override]
+        door = self.door
+        if door.shut or door.room.is_full:  # before anything is made for it
+            door.count("overloaded" if door.shut else "crowded")
+            return Refused(door.lingering, says=self._tls is None)
+        http = _Connection(self, loop=asyncio.get_running_loop(), **_OPTIONS)
+        if self._tls is not None:
+            return Handshake(door, http, self._tls)
+        return Header(door, http) if self._proxied else http
 
 
 class _Connection(RequestHandler):
-    """What is no HTTP is answered like everything else, and counted."""
+    """One that takes room. Reads of aiohttp's own state when it began to wait, so that a request that
+    comes at once costs next to nothing here."""
 
-    __slots__ = ("_ingest",)
+    __slots__ = ("_door", "_head_since", "_ingest")
 
     def __init__(self, manager: Listener, **options: Any) -> None:
         super().__init__(manager, **options)
         self._ingest = manager.ingest
+        self._door = manager.door
+        self._head_since = 0.0  # when a head began that is not whole yet; 0 for none
+
+    def waits_since(self) -> float | None:
+        waiter = self._waiter
+        if (waiter is None or waiter.done()) and self._task_handler is not None:
+            return None  # at work: a body has a pace of its own
+        # No task: it is closing, and its peer does not take the last answer.
+        return self._head_since or self._next_keepalive_close_time - _IDLE
+
+    def patience(self) -> tuple[float, bool]:
+        if self._head_since or not self._request_count:
+            return HEAD_SECONDS, True
+        return KEEP_ALIVE, False
+
+    def end(self) -> None:
+        transport = self.transport
+        self.force_close()
+        if transport is not None:
+            transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        peer = cast("asyncio.Transport", transport)
+        if self._door.room.enter(self, self._door.source(peer)):
+            super().connection_made(transport)
+        else:
+            self._refuse(peer)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._door.room.leave(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        waiter = self._waiter
+        if waiter is None or waiter.done():  # part of a request that is being handled
+            RequestHandler.data_received(self, data)
+        elif self._door.shut:
+            self._turn_away()
+        else:
+            RequestHandler.data_received(self, data)
+            if not waiter.done():
+                self._head_since = self._head_since or self._loop.time()
+            elif self._head_since:
+                self._head_since = 0.0
+
+    def pause_writing(self) -> None:
+        """A peer that asks on and on and reads no answer, so that they pile up in memory."""
+        super().pause_writing()
+        self._door.count("too_slow")
+        self.end()
+
+    def _turn_away(self) -> None:
+        """A request, before it is parsed."""
+        self._door.count("overloaded")
+        transport, self.transport = self.transport, None
+        self.connection_lost(None)
+        if transport is not None:
+            self._refuse(transport)
+
+    def _refuse(self, transport: asyncio.Transport) -> None:
+        refused = Refused(self._door.lingering)
+        transport.set_protocol(refused)
+        refused.connection_made(transport)
 
     def handle_error(
         self,
@@ -50,7 +142,7 @@ class _Connection(RequestHandler):
         message: str | None = None,  # noqa: ARG002 (it quotes the request: not passed on)
     ) -> web.StreamResponse:
         if status < 500:
-            self._ingest.metrics.refused.labels(reason="not_http").inc()
+            self._door.count("not_http")
             answer = answers.problem(
                 400, detail="No request of HTTP/1.1 that can be read.", closes=True
             )

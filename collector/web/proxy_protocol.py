@@ -12,10 +12,12 @@ import asyncio
 import ipaddress
 from typing import Any, cast
 
-from aiohttp import web
+from collector.web.door import Door
+from collector.web.refusal import Refused
 
 _SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
 _FIXED = 16
+_SECONDS = 5.0  # for the header
 _MOST = 536  # bytes of addresses and TLVs
 _LOCAL, _PROXY = 0x20, 0x21
 _SIZES = {0x11: 4, 0x12: 4, 0x21: 16, 0x22: 16}  # TCP and UDP over IPv4 and IPv6
@@ -63,18 +65,33 @@ class _Peer(asyncio.Transport):
         return getattr(object.__getattribute__(self, "_transport"), name)
 
 
-class _Header(asyncio.Protocol):
-    """Reads the header, then hands the connection to HTTP."""
+class Header(asyncio.Protocol):
+    """Reads the header, then hands the connection to HTTP. Until then it takes room, and no one's
+    share of it: the balancer speaks for many."""
 
-    def __init__(self, http: asyncio.Protocol) -> None:
+    def __init__(self, door: Door, http: asyncio.Protocol) -> None:
+        self._door = door
         self._http = http
         self._data = b""
         self._transport: asyncio.Transport | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._began = asyncio.get_running_loop().time()
+
+    def waits_since(self) -> float | None:
+        return self._began
+
+    def patience(self) -> tuple[float, bool]:
+        return _SECONDS, True
+
+    def end(self) -> None:
+        assert self._transport is not None
+        self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is not a subclass of it
-        self._timer = asyncio.get_running_loop().call_later(5.0, self._transport.abort)
+        if not self._door.room.enter(self, None):
+            refused = Refused(self._door.lingering)
+            self._transport.set_protocol(refused)
+            refused.connection_made(self._transport)
 
     def data_received(self, data: bytes) -> None:
         assert self._transport is not None
@@ -87,27 +104,13 @@ class _Header(asyncio.Protocol):
         if found is None:
             return
         length, peer = found
-        if self._timer:
-            self._timer.cancel()
+        self._door.room.leave(self)
         transport = self._transport if peer is None else _Peer(self._transport, peer)
         self._transport.set_protocol(self._http)
         self._http.connection_made(transport)
-        if self._data[length:]:
+        # HTTP may have refused it.
+        if self._data[length:] and self._transport.get_protocol() is self._http:
             self._http.data_received(self._data[length:])
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 (asyncio's signature)
-        if self._timer:
-            self._timer.cancel()
-
-
-def accept_proxy_protocol(runner: web.BaseRunner) -> None:
-    """Make every connection of a set-up runner begin with a PROXY v2 header."""
-    server = runner.server
-    assert server is not None
-    make = type(server).__call__
-
-    class Proxied(type(server)):  # type: ignore[misc]
-        def __call__(self) -> asyncio.Protocol:
-            return _Header(make(self))
-
-    server.__class__ = Proxied
+        self._door.room.leave(self)

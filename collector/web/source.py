@@ -20,6 +20,10 @@ _NOBODY = canonical("0.0.0.0")  # noqa: S104 (gone before it was asked: never ta
 
 def _entry(text: str) -> IPAddress | None:
     """An address as proxies write it: with or without a port, brackets, quotes."""
+    try:
+        return canonical(text)
+    except ValueError:
+        pass
     text = text.strip().strip('"').strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -32,7 +36,7 @@ def _entry(text: str) -> IPAddress | None:
 
 
 @lru_cache(maxsize=4096)
-def _trusted(address: IPAddress, proxies: tuple[Network, ...]) -> bool:
+def trusted(address: IPAddress, proxies: tuple[Network, ...]) -> bool:
     return any(address.version == n.version and address in n for n in proxies)
 
 
@@ -41,7 +45,7 @@ def _walk(peer: IPAddress, hops: Sequence[str], proxies: tuple[Network, ...]) ->
     the proxy that passed it on: further left anybody can have written anything."""
     address = peer
     for hop in reversed(hops[-_MOST_HOPS:]):
-        if not _trusted(address, proxies):
+        if not trusted(address, proxies):
             break
         found = _entry(hop)
         if found is None:
@@ -62,7 +66,7 @@ def client_address(
     one of them and may pass the other on as the client wrote it: where they disagree, neither is
     believed, and the sender is the proxy.
     """
-    if not proxies or not _trusted(peer, proxies):
+    if not proxies or not trusted(peer, proxies):
         return peer
     told = []
     if forwarded_for:
@@ -79,12 +83,13 @@ def address_of(request: web.BaseRequest, proxies: tuple[Network, ...]) -> IPAddr
     transport = request.transport
     name = transport.get_extra_info("peername") if transport else None
     peer = _peer(name[0]) if isinstance(name, tuple) else _NOBODY
-    if not proxies or not _trusted(peer, proxies):
+    if not proxies or not trusted(peer, proxies):
         return peer
     headers = request.headers
-    return client_address(
-        peer, headers.getall("X-Forwarded-For", []), headers.getall("Forwarded", []), proxies
-    )
+    told = headers.getall("X-Forwarded-For", [])
+    if len(told) == 1 and "," not in told[0] and "Forwarded" not in headers:
+        return _entry(told[0]) or peer  # one proxy, which wrote one hop: as nearly all are
+    return client_address(peer, told, headers.getall("Forwarded", []), proxies)
 
 
 _peer = lru_cache(maxsize=4096)(canonical)

@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
 
 import structlog
 
 from collector.background import running
 from collector.errors import PinfallError
 from collector.metrics import Metrics
-from collector.settings import Address
 from collector.workers import merge
-from collector.workers.link import Failed, Snapshot, framed, hear
+from collector.workers.link import Failed, Snapshot, hear
+from collector.workers.worker import Worker, pause
 
 log = structlog.get_logger()
 
@@ -26,55 +24,8 @@ Tick = Callable[[], Awaitable[None]]
 _START = 60.0  # seconds that the first start may take
 _STOP = 30.0  # that a worker may take: 15 for requests in flight, the rest to flush and close
 _LONG = 10.0  # a worker that lived so long is started again at once
-_PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 10.0)  # before a start, by short lives in a row
 _ANSWER = 0.2  # that a scrape waits for new numbers
 _SILENT = 10.0  # then a worker counts as not alive
-_MAIN = (
-    "import sys; sys.path[:] = sys.argv[4:]; "
-    "from collector.commands.worker import main; sys.exit(main(sys.argv[1:4]))"
-)
-
-
-def command(link: int, number: int, address: Address) -> list[str]:
-    """A Python like this one, whatever started it: it imports from the same places, and heeds
-    PYTHON* variables only if this one does. link: the descriptor that it inherits."""
-    flags = ["-P", "-E"] if sys.flags.ignore_environment else ["-P"]
-    return [sys.executable, *flags, "-c", _MAIN, str(link), str(number), str(address), *sys.path]
-
-
-def pause(short_lives: int) -> float:
-    """Seconds before the next start."""
-    return _PAUSES[min(max(short_lives - 1, 0), len(_PAUSES) - 1)]
-
-
-@dataclass(slots=True)
-class _Worker:
-    """One of the workers, through all its lives."""
-
-    number: int
-    first: asyncio.Future[None]  # of the first life: done when it listens
-    process: asyncio.subprocess.Process | None = None
-    writer: asyncio.StreamWriter | None = None
-    newest: Snapshot | None = None
-    heard_at: float = 0.0
-    waiting: list[tuple[int, asyncio.Future[None]]] = field(default_factory=list)
-    ended: asyncio.Event = field(default_factory=asyncio.Event)  # and is not started again
-
-    def ask(self, question: int) -> asyncio.Future[None] | None:
-        """Done when the answer is there, or will not come; None where nobody can be asked."""
-        writer = self.writer
-        if self.newest is None or writer is None or writer.transport.get_write_buffer_size():
-            return None
-        writer.write(framed(question))
-        answer = asyncio.get_running_loop().create_future()
-        self.waiting.append((question, answer))
-        return answer
-
-    def answered(self, newest: float) -> None:
-        for question, answer in self.waiting:
-            if question <= newest and not answer.done():
-                answer.set_result(None)
-        self.waiting = [(q, answer) for q, answer in self.waiting if not answer.done()]
 
 
 class Fleet:
@@ -91,7 +42,7 @@ class Fleet:
         self.past = merge.Sums()
         self._start = start
         self._metrics = metrics
-        self._workers: list[_Worker] = []
+        self._workers: list[Worker] = []
         self._asked = 0
         self._stopping = asyncio.Event()
 
@@ -164,7 +115,7 @@ class Fleet:
         """Workers for the life of the block. Raises PinfallError if one cannot start at first."""
         loop = asyncio.get_running_loop()
         async with AsyncExitStack() as stack:
-            self._workers = [_Worker(n, loop.create_future()) for n in range(1, self.size + 1)]
+            self._workers = [Worker(n, loop.create_future()) for n in range(1, self.size + 1)]
             for worker in self._workers:
                 name = f"worker-{worker.number}"
                 await stack.enter_async_context(running(name, self._keep(worker)))
@@ -181,14 +132,14 @@ class Fleet:
                 raise PinfallError(f"workers do not listen after {_START:.0f} s")
             yield
 
-    async def _keep(self, worker: _Worker) -> None:
+    async def _keep(self, worker: Worker) -> None:
         try:
             await self._lives(worker)
         finally:
             worker.ended.set()
         await asyncio.Event().wait()  # whoever ends by itself ends the process
 
-    async def _lives(self, worker: _Worker) -> None:
+    async def _lives(self, worker: Worker) -> None:
         """One life after the other, until all stop or the first does not begin."""
         loop = asyncio.get_running_loop()
         short_lives = 0
@@ -211,7 +162,7 @@ class Fleet:
                 await asyncio.wait_for(self._stopping.wait(), pause(short_lives))
                 return
 
-    async def _live(self, worker: _Worker) -> dict[str, object]:
+    async def _live(self, worker: Worker) -> dict[str, object]:
         """One life, to its end; how it ended."""
         ours, theirs = socket.socketpair()
         with ours:  # until the loop has it
@@ -226,7 +177,7 @@ class Fleet:
                 process.terminate()
             reader, writer = await asyncio.open_connection(sock=ours.dup())
         worker.writer = writer
-        failed = await self._hear_out(worker, reader)
+        failed = await self._hear_out(worker, reader, process.pid)
         worker.writer = None
         writer.close()  # a worker that lives and cannot be understood stops, too
         try:
@@ -243,7 +194,9 @@ class Fleet:
             return {"signal": signal.Signals(-code).name}
         return {"exit_code": code}
 
-    async def _hear_out(self, worker: _Worker, reader: asyncio.StreamReader) -> Failed | None:
+    async def _hear_out(
+        self, worker: Worker, reader: asyncio.StreamReader, pid: int
+    ) -> Failed | None:
         """Keep the newest snapshot until there are no more."""
         loop = asyncio.get_running_loop()
         failed = None
@@ -252,7 +205,7 @@ class Fleet:
                 failed = told
                 continue
             if worker.newest is None:
-                log.info("worker.started", worker=worker.number)
+                log.info("worker.started", worker=worker.number, pid=pid)
             worker.newest = told
             worker.heard_at = loop.time()
             worker.answered(told.answers)
@@ -260,7 +213,7 @@ class Fleet:
                 worker.first.set_result(None)
         return failed
 
-    def _bury(self, worker: _Worker) -> None:
+    def _bury(self, worker: Worker) -> None:
         """In one step: a scrape finds it here or there, never twice or not at all."""
         last, worker.newest = worker.newest, None
         worker.answered(float("inf"))

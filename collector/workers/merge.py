@@ -16,7 +16,15 @@ from prometheus_client.registry import Collector
 Labels = tuple[tuple[str, str], ...]  # in the order of their metric, the same in every process
 Owner = tuple[str, str | None]  # a project, and the host where a sample is a host's
 # Said once for all processes, by the one that is asked.
-_ONE_SAYS = frozenset({"pinfall_build_info", "pinfall_rejection_ratio"})
+_ONE_SAYS = frozenset(
+    {
+        "pinfall_build_info",
+        "pinfall_rejection_ratio",
+        "pinfall_spool_reports",
+        "pinfall_spool_bytes",
+        "pinfall_deferred_reports",
+    }
+)
 _GAUGES = frozenset({"gauge", "unknown"})
 
 

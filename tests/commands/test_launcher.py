@@ -71,6 +71,14 @@ def test_any_directory_a_symlink_and_spaces(checkout: Path, tmp_path: Path) -> N
             assert (told.returncode, told.stdout, told.stderr) == (0, "pinfall 0.1.0\n", "")
 
 
+def test_help_of_the_fuzzer_installs_nothing(checkout: Path) -> None:
+    _ready(checkout)
+    (checkout / "tests").symlink_to(ROOT / "tests")
+    told = _run(checkout / "pinfall", "fuzz", "--help")
+    assert (told.returncode, told.stderr) == (0, "")
+    assert "./pinfall fuzz 600 bodies" in told.stdout
+
+
 def test_standard_input_gets_through(checkout: Path) -> None:
     _ready(checkout)
     told = subprocess.run(

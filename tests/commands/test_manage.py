@@ -6,8 +6,9 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from collector.commands.certs import certificates
 from tests.commands.process import Up, environment, pinfall, up
-from tests.make import INSTALL, neutral, window
+from tests.make import INSTALL, PIN_A, chain, issue, neutral, window
 
 
 def post(url: str, report: object) -> int:
@@ -50,6 +51,48 @@ def test_a_team_sets_itself_up(tmp_path: Path) -> None:
         assert post(url, neutral(install_id=INSTALL)) == 200
         assert post(f"{url}/connections", window()) == 200
 
+        assert "at most" not in pinfall("key", "list", *data).stdout
+        limits = (
+            "--quota",
+            "2.5",
+            "--origin",
+            "https://a.example",
+            "--origin",
+            "HTTPS://b.example:443",
+        )
+        assert pinfall("key", "set", key, *limits, *data).returncode == 0
+        listed = pinfall("key", "list", *data).stdout
+        assert (
+            "at most 2.5 items/s, pages of https://a.example, pages of https://b.example" in listed
+        )
+        assert pinfall("key", "set", key, "--no-quota", "--no-origins", *data).returncode == 0
+        assert "pages of" not in pinfall("key", "list", *data).stdout
+        for wrong, words in (
+            ((), "say --quota N or --no-quota"),
+            (("--quota", "0"), "quota: should be items a second"),
+            (("--quota", "nan"), "quota: should be items a second"),
+            (("--origin", "https://a.example/x"), "'https://a.example/x': should be scheme://host"),
+        ):
+            told = pinfall("key", "set", key, *wrong, *data)
+            assert (told.returncode, len(told.stderr.splitlines())) == (1, 1)
+            assert words in told.stderr
+        limited = pinfall(
+            "key",
+            "add",
+            "--app",
+            "web",
+            "--quota",
+            "50",
+            "--origin",
+            "http://localhost:3000",
+            *data,
+        )
+        assert limited.returncode == 0
+        assert (
+            "at most 50 items/s, pages of http://localhost:3000"
+            in pinfall("key", "list", *data).stdout
+        )
+
         made = pinfall("token", "add", "ada", "--role", "viewer", "--days", "1", *data)
         token = made.stdout.strip()
         assert "not shown again" in made.stderr
@@ -76,6 +119,61 @@ def test_a_team_sets_itself_up(tmp_path: Path) -> None:
         assert "this machine" in audit
         for secret in (token, key, INSTALL):
             assert secret not in audit
+
+
+def test_keys_of_our_own(tmp_path: Path) -> None:
+    data = ("--data", tmp_path / "data")
+    leaf, intermediate, root = chain()
+    evil = issue("\x1b[31m\u202egreen")
+    whole = tmp_path / "whole.pem"
+    whole.write_text(f"# bag\n{leaf.key_pem.decode()}{leaf.pem}{intermediate.pem}{root.pem}")
+    (tmp_path / "evil.pem").write_text(evil.pem.replace("\n", "\r\n"))
+    with up(tmp_path / "data") as running:
+        assert pinfall("certs", "list", *data).stdout == "no key yet\n"
+        told = pinfall("certs", "add", whole, f"sha256/{PIN_A}", "--note", "live", *data)
+        assert told.stdout.splitlines() == [
+            f"sha256/{leaf.pin}  O=Pinfall Test,CN=api.example.com", f"sha256/{PIN_A}",
+        ]  # fmt: skip
+        assert told.stderr.count("left out, an authority") == 2
+        assert "known already" in pinfall("certs", "add", whole, *data).stdout
+        made = pinfall("token", "add", "ci", "--role", "pipeline", *data).stdout.strip()
+        as_ci = environment(PINFALL_URL=running.pages, PINFALL_TOKEN=made)
+        told = pinfall("certs", "add", tmp_path / "evil.pem", "--project", "default", env=as_ci)
+        assert told.returncode == 0
+        assert "operator" in pinfall("certs", "remove", f"sha256/{PIN_A}", env=as_ci).stderr
+        listed = pinfall("certs", "list", *data).stdout
+        for hiding in "\x1b\u202e":
+            assert hiding not in told.stdout + listed
+        (line,) = [line for line in listed.splitlines() if line.startswith(f"sha256/{evil.pin}")]
+        assert line.split()[1] == "default"
+        assert "green" in line
+        assert "by ci" in line
+        assert listed.count("all projects") == 2
+        assert listed.count(", live, by this machine") == 1
+        assert pinfall("certs", "remove", f"sha256/{PIN_A}", *data).returncode == 0
+        (tmp_path / "key.pem").write_bytes(leaf.key_pem)
+        for arguments, words in (
+            (("remove", f"sha256/{PIN_A}"), "not registered"),
+            (("remove", "nonsense"), "no SHA-256 pin"),
+            (("add", "sha256/short"), "no SHA-256 pin"),
+            (("add", tmp_path / "key.pem"), "key.pem: no certificate in PEM"),
+            (("add", tmp_path / "missing.pem"), "missing.pem: No such file"),
+            (("add", whole, "--project", "nobody"), "there is no project 'nobody'"),
+        ):
+            told = pinfall("certs", *arguments, *data)
+            assert (told.returncode, len(told.stderr.splitlines())) == (1, 1), arguments
+            assert words in told.stderr
+        audit = pinfall("audit", *data).stdout
+        assert audit.count("cert.added") == 2
+        assert audit.count("cert.removed") == 1
+
+
+def test_a_private_key_stays_in_its_file(tmp_path: Path) -> None:
+    leaf, intermediate, _ = chain()
+    path = tmp_path / "whole.pem"
+    path.write_text(f"{leaf.pem}{leaf.key_pem.decode()}{intermediate.pem}")
+    found = certificates(str(path))
+    assert [pem + "\n" for pem in found] == [leaf.pem, intermediate.pem]
 
 
 def _csv(path: Path, *lines: str) -> Path:

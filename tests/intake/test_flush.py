@@ -12,7 +12,7 @@ from collector.intake.durable import Batch, Outcome
 from collector.intake.flush import flush
 from collector.intake.keyring import Key
 from collector.intake.known import Known
-from collector.intake.maintain import fold, maintain
+from collector.intake.maintain import Keep, fold, maintain
 from collector.store import ledger, signatures
 from collector.store.ledger import Account
 from collector.store.rows import Row
@@ -231,7 +231,7 @@ async def test_maintenance_makes_room_and_forgets(pool: asyncpg.Pool, clock: Clo
         await intake.submit([row(neutral(event_id="old"), received_at=old, key=key)])
         clock.now = NOON
         await intake.submit([row(trustkit_ios(), key=key)])
-    await maintain(pool, NOON, 30, 400)
+    await maintain(pool, NOON, Keep(30, 400, 400))
     assert await pool.fetchval("SELECT count(*) FROM violation") == 1
     assert await pool.fetchval("SELECT count(*) FROM delivery") == 1
     assert await pool.fetchval("SELECT count(*) FROM sighting") == 1

@@ -95,3 +95,39 @@ def test_from_the_first_release_with_data(server: Server) -> None:
         ("a.example", True), ("x.b.example", False),
     ]  # fmt: skip
     migrate(url, "0001")
+
+
+def test_what_was_stored_before_rollups_is_in_them(server: Server) -> None:
+    """And a process of the release before goes on beside: what it counts is whole."""
+    url = _empty(server)
+    migrate(url, "0002")
+    _query(url, "CREATE TABLE violation_all PARTITION OF violation DEFAULT")
+    _query(
+        url,
+        """
+        INSERT INTO violation (received_at, delivery, project, signature, app_key, environment, dialect,
+            kind, host, weak, platform, occurrences, pin_set, test, details, weight)
+        SELECT now() - n * interval '1 hour', '', 1, '\\x01', 'a', 'production', 'x', 'k', 'h', false,
+            'OSX', 2, '', false, '{}', 0.5 FROM generate_series(0, 199) n
+    """,
+    )
+    signature = """
+        INSERT INTO signature (id, project, host, kind, issuer_path, first_seen, last_seen, violations)
+        SELECT decode(repeat('01', 16), 'hex'), id, 'h', 'k', '[]', now(), now(), 7 FROM project
+    """
+    _query(
+        url,
+        "INSERT INTO project (name, secret, created_at) VALUES ('p', decode(repeat('00', 32), 'hex'), now())",
+    )
+    migrate(url)
+    _query(url, signature)
+    told = _query(
+        url, "SELECT count(*), sum(violations), sum(occurrences), sum(whole) FROM rollup_delta"
+    )
+    ((rows, violations, occurrences, whole),) = told
+    assert rows in (192, 193)
+    assert (violations, occurrences, whole) == (rows, 2 * rows, rows)
+    assert _query(url, "SELECT DISTINCT platform, weight FROM rollup_delta") == [("MACOS", 0.5)]
+    assert _query(url, "SELECT violations - thin FROM signature") == [(7,)]
+    migrate(url, "0002")
+    assert _query(url, "SELECT count(*), sum(violations) FROM signature") == [(1, 7)]

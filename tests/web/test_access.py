@@ -15,6 +15,7 @@ from tests.web.conftest import Site
 FIRST = "the first operator's own token"
 V, P, O = Role.VIEWER, Role.PIPELINE, Role.OPERATOR  # noqa: E741
 SHA = "00" * 32
+PIN = "sha256/" + "A" * 43 + "="
 # Every route with the role it needs; what is asked may be refused, but not for want of a role.
 TABLE: list[tuple[str, str, object, Role | None]] = [
     ("GET", "/", None, V),
@@ -34,11 +35,15 @@ TABLE: list[tuple[str, str, object, Role | None]] = [
     ("DELETE", "/api/v1/projects/nobody", None, O),
     ("GET", "/api/v1/keys", None, V),
     ("POST", "/api/v1/keys", {"project": "default", "app": "a"}, O),
+    ("PATCH", "/api/v1/keys/nobody", {"quota": 5}, O),
     ("POST", "/api/v1/keys/nobody/disable", {}, O),
     ("POST", "/api/v1/keys/nobody/enable", {}, O),
     ("GET", "/api/v1/hosts", None, V),
     ("POST", "/api/v1/hosts", {"project": "default", "host": "a.example"}, O),
     ("DELETE", "/api/v1/hosts/default/b.example", None, O),
+    ("GET", "/api/v1/certs", None, V),
+    ("POST", "/api/v1/certs", {"pins": [PIN]}, P),
+    ("DELETE", "/api/v1/certs/nobody", None, O),
     ("GET", "/api/v1/tokens", None, O),
     ("POST", "/api/v1/tokens", {"name": "t", "role": "viewer"}, O),
     ("DELETE", "/api/v1/tokens/nobody", None, O),
@@ -160,8 +165,11 @@ async def test_every_change_is_in_the_audit(site: Site) -> None:
         ("POST", "/api/v1/hosts", {"project": "p", "host": "b.example.com"}),
         ("DELETE", "/api/v1/hosts/p/b.example.com", None),
         ("POST", "/api/v1/keys", {"project": "p", "app": "ios"}),
+        ("PATCH", f"/api/v1/keys/{site.key}", {"quota": 5}),
         ("POST", f"/api/v1/keys/{site.key}/disable", {}),
         ("POST", f"/api/v1/keys/{site.key}/enable", {}),
+        ("POST", "/api/v1/certs", {"pins": [PIN], "project": "p"}),
+        ("DELETE", f"/api/v1/certs/{PIN.replace('/', '%2F')}", None),
         ("POST", "/api/v1/tokens", {"name": "t", "role": "viewer"}),
         ("DELETE", "/api/v1/tokens/t", None),
         ("POST", "/api/v1/forget", {"install": "planted-install"}),
@@ -173,8 +181,8 @@ async def test_every_change_is_in_the_audit(site: Site) -> None:
     lines = (await site.call("GET", "/api/v1/audit")).json["audit"]
     assert [line["action"] for line in reversed(lines)] == [
         "project.added", "project.hosts_set", "project.hosts_set", "project.hosts_set", "key.added",
-        "key.disabled", "key.enabled", "token.added", "token.revoked", "install.forgotten",
-        "project.forgotten",
+        "key.set", "key.disabled", "key.enabled", "cert.added", "cert.removed", "token.added",
+        "token.revoked", "install.forgotten", "project.forgotten",
     ]  # fmt: skip
     assert {line["who"] for line in lines} == {"this machine"}
     assert {line["at"] for line in lines} == {"2026-11-20T12:00:00Z"}

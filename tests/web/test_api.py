@@ -9,12 +9,14 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import aiohttp
 import pytest
 from openapi_spec_validator import validate
 from yarl import URL
 
+from collector.intake.frames import Frame, frame
 from collector.store import violations
 from collector.web.api.asked import cursor, cursor_of
 from collector.web.api.export import cell
@@ -22,10 +24,12 @@ from collector.web.api.openapi import openapi
 from tests.conftest import Clock
 from tests.make import (
     INSTALL,
+    PIN_A,
     chain,
     nel,
     neutral,
     okhttp_text,
+    row,
     trustkit_android,
     trustkit_ios,
     window,
@@ -213,11 +217,24 @@ async def test_forgetting_an_install(site: Site) -> None:
                    neutral(install_id=INSTALL), window(install_id=INSTALL), trustkit_android(),
                    window(id="2", install_id="another")):  # fmt: skip
         assert (await site.post(report)).json["accepted"] == 1
+    key = site.collector.ingest.keyring.known(site.key)
+    assert key is not None
+    for install in (INSTALL, "another"):
+        late = row(neutral(event_id="late", install_id=install), key=key)
+        await site.pool.execute(
+            "INSERT INTO deferred (received_at, project, delivery, network, frame)"
+            " VALUES ($1, $2, $3, '', $4)",
+            late.received_at, key.project, late.delivery.key, frame(Frame(uuid4(), [late], {})),
+        )  # fmt: skip
+        await site.pool.execute(
+            "INSERT INTO delivery (key, received_at, batch, weak) VALUES ($1, $2, $3, false)",
+            late.delivery.key, late.received_at, uuid4(),
+        )  # fmt: skip
     answer = await site.call("POST", f"{V1}/forget", {"install": f" {INSTALL.lower()} "})
     assert answer.json == {"violations": 3, "windows": 1}
     left = [await site.pool.fetchval(f"SELECT count(*) FROM {table}")
-            for table in ("violation", "sighting", "connection_window", "delivery")]  # fmt: skip
-    assert left == [1, 1, 1, 2]
+            for table in ("violation", "sighting", "connection_window", "deferred", "delivery")]  # fmt: skip
+    assert left == [1, 1, 1, 1, 3]
     again = await site.call("POST", f"{V1}/forget", {"install": INSTALL, "project": "default"})
     assert again.json == {"violations": 0, "windows": 0}
     assert (
@@ -230,6 +247,13 @@ async def test_forgetting_a_project(site: Site) -> None:
     made = await site.call("POST", f"{V1}/keys", {"project": "wallet", "app": "ios"})
     assert (await site.post(neutral(), path=f"/r/{made.json['key']}")).json["accepted"] == 1
     id_ = await site.pool.fetchval("SELECT id FROM project WHERE name = 'default'")
+    own = {"pins": [f"sha256/{PIN_A}"], "project": "default"}
+    assert (await site.call("POST", f"{V1}/certs", own)).status == 201
+    await site.pool.execute(
+        "INSERT INTO deferred (received_at, project, delivery, network, frame)"
+        " VALUES (now(), $1, 'late', '', ''), (now(), $1 + 1, 'other', '', '')",
+        id_,
+    )
     assert (await site.call("DELETE", f"{V1}/projects/default")).status == 200
     tables = await site.pool.fetch(
         "SELECT table_name FROM information_schema.columns"
@@ -243,6 +267,7 @@ async def test_forgetting_a_project(site: Site) -> None:
     assert (await site.post(neutral())).status == 403
     assert await site.pool.fetchval("SELECT count(*) FROM violation") == 1
     assert await site.pool.fetchval("SELECT count(*) FROM delivery") == 1
+    assert await site.pool.fetchval("SELECT count(*) FROM deferred") == 1
     assert (await site.call("DELETE", f"{V1}/projects/default")).status == 404
 
 

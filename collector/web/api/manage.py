@@ -18,7 +18,7 @@ from collector.reports.hosts import read_pattern
 from collector.store import forget, hosts, projects
 from collector.store.connect import Connection
 from collector.web.access import Role, Who
-from collector.web.api import asked
+from collector.web.api import asked, limits
 from collector.web.api.change import Changes
 from collector.web.guard import WHO
 
@@ -163,29 +163,58 @@ class Manage:
         )
 
     async def add_key(self, request: web.Request) -> web.Response:
-        """{"project", "app", "environment", "trusted"}"""
+        """{"project", "app", "environment", "trusted", "quota", "origins"}"""
         told = await asked.body(
-            request, {"project": True, "app": True, "environment": False, "trusted": False}
+            request,
+            {
+                "project": True,
+                "app": True,
+                "environment": False,
+                "trusted": False,
+                "quota": False,
+                "origins": False,
+            },
         )
         environment = told.get("environment", ENVIRONMENTS[0])
         if environment not in ENVIRONMENTS:
             raise PinfallError("environment: should be " + ", ".join(ENVIRONMENTS))
         trusted = asked.boolean(told, "trusted")
         project, app = asked.name(told, "project"), asked.name(told, "app")
-        facts: dict[str, Any] = {"app": app, "environment": environment, "trusted": trusted}
+        facts: dict[str, Any] = {
+            "app": app,
+            "environment": environment,
+            "trusted": trusted,
+            "quota": limits.quota(told),
+            "origins": limits.origins(told),
+        }
         async with self.changes.by(request[WHO], "key.added", project, **facts) as change:
             key = await projects.add_key(
-                change.connection,
-                project,
-                app=app,
-                environment=environment,
-                trusted=trusted,
-                now=self.changes.clock(),
+                change.connection, project, now=self.changes.clock(), **facts
             )
         await self.keyring.refresh()
         url = f"{self.public_url()}/r/{key}"
         told = {"key": key, "ingest_url": url, "project": project, **facts}
         return web.json_response(told, status=201)
+
+    async def set_key(self, request: web.Request) -> web.Response:
+        """{"quota", "origins"}: all of it from here on; what is not named stays, null takes it off."""
+        told = await asked.body(request, {"quota": False, "origins": False})
+        if not told:
+            raise PinfallError("say quota, or origins")
+        wanted: dict[str, Any] = {}
+        if "quota" in told:
+            wanted["quota"] = limits.quota(told)
+        if "origins" in told:
+            wanted["origins"] = limits.origins(told)
+        key = request.match_info["key"]
+        async with self.changes.by(request[WHO], "key.set", key[:_MASKED]) as change:
+            before = dict(await projects.limits(change.connection, key))
+            after = {**before, **wanted}
+            change.is_one = after != before
+            change.details.update(wanted)
+            await projects.set_limits(change.connection, key, **after)
+        await self.keyring.refresh()
+        return web.json_response(after)
 
     async def disable_key(self, request: web.Request) -> web.Response:
         return await self._turn(request, on=False)

@@ -13,6 +13,9 @@ from collector import __version__
 from collector.model import ENVIRONMENTS, Dialect, Kind
 from collector.web.access import Role
 from collector.web.api.asked import MOST, USUAL
+from collector.web.api.certs import MOST as CERTS
+from collector.web.api.certs import NOTE
+from collector.web.api.limits import ORIGINS, QUOTA
 from collector.web.api.schemas import SCHEMAS, listed, nullable, ref
 
 Schema = dict[str, Any]
@@ -117,6 +120,22 @@ _PATTERN: Schema = {
 }
 _PATTERNS: Schema = {"type": "array", "items": _PATTERN, "maxItems": MOST}
 _COUNT: Schema = {"type": "integer", "minimum": 0}
+_LIMITS: dict[str, Schema] = {
+    "quota": nullable({"type": "number", "exclusiveMinimum": 0, "maximum": QUOTA}),
+    "origins": nullable(
+        {
+            "type": "array",
+            "items": {"type": "string", "examples": ["https://app.example.com"]},
+            "maxItems": ORIGINS,
+        }
+    ),
+}
+_CERTS: dict[str, Schema] = {
+    "certificates": nullable({"type": "array", "items": TEXT, "maxItems": CERTS}),
+    "pins": nullable({"type": "array", "items": TEXT, "maxItems": CERTS}),
+    "project": nullable(_NAME),
+    "note": nullable({"type": "string", "maxLength": NOTE}),
+}
 V, P, O = Role.VIEWER, Role.PIPELINE, Role.OPERATOR  # noqa: E741
 
 
@@ -163,7 +182,12 @@ def _paths() -> Schema:
             "post": _operation("addKey", "Make an ingest key.", O, ref("NewKey"), status=201, takes=_object(
                 {"project": _NAME, "app": _NAME},
                 environment={"enum": [*ENVIRONMENTS], "default": ENVIRONMENTS[0]},
-                trusted={"type": "boolean", "default": False})),
+                trusted={"type": "boolean", "default": False}, **_LIMITS)),
+        },
+        "/keys/{key}": {
+            "patch": _operation("setKey", "Limit what comes with a key; what is not named stays.", O,
+                                ref("KeyLimits"), parameters=[key],
+                                takes={**_object({}, **_LIMITS), "minProperties": 1}),
         },
         "/keys/{key}/disable": {
             "post": _operation("disableKey", "Turn away what comes with a key.", O,
@@ -186,6 +210,20 @@ def _paths() -> Schema:
                                  _object({"project": TEXT, "removed": TEXT}),
                                  parameters=[_path("project", "The project's name."),
                                              _path("host", "The host or pattern.")]),
+        },
+        "/certs": {
+            "get": _operation("listCerts", "Public keys that we had certified.", V,
+                              _object({"certs": listed(ref("Cert"))}), parameters=[
+                                  _parameter("project", _FILTER, "Those that count in this project.")]),
+            "post": _operation("addCerts", "Register keys, by certificates or pins: reports of chains with such a"
+                               " leaf are never held back by caps on new things.", P, ref("NewCerts"),
+                               status=201, takes={**_object({}, **_CERTS), "minProperties": 1}),
+        },
+        "/certs/{pin}": {
+            "delete": _operation("removeCert", "Register a key no longer.", O,
+                                 _object({"removed": TEXT, "registrations": _COUNT}), parameters=[
+                                     _path("pin", "`sha256/…`, or its hash in base64 or hex."),
+                                     _parameter("project", _FILTER, "In this project only.")]),
         },
         "/tokens": {
             "get": _operation("listTokens", "Tokens, without their secrets.", O,

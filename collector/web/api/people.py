@@ -11,6 +11,7 @@ from aiohttp import web
 
 from collector.errors import PinfallError
 from collector.fingerprint import install_hash_of
+from collector.intake.forgetting import forget_deferred
 from collector.intake.keyring import Keyring
 from collector.model import ProjectId
 from collector.store import access as store
@@ -103,8 +104,9 @@ class People:
                 row = await projects.one(change.connection, name)
                 project = ProjectId(row["id"])
                 secret = self.keyring.secret_of(row["id"], row["secret"])
+                waiting = await forget_deferred(change.connection, project, secret, install)
                 platforms = await forget.platforms(change.connection, project)
                 hashes = [install_hash_of(secret, platform, install) for platform in platforms]
-                gone = await forget.install(change.connection, project, hashes)
+                gone = await forget.install(change.connection, project, hashes, waiting)
                 violations, windows = violations + gone[0], windows + gone[1]
         return web.json_response({"violations": violations, "windows": windows})

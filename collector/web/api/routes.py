@@ -8,6 +8,7 @@ from typing import NamedTuple
 from aiohttp import web
 
 from collector.web.access import Role
+from collector.web.api.certs import Certs
 from collector.web.api.imports import Imports
 from collector.web.api.manage import Manage
 from collector.web.api.openapi import document
@@ -28,7 +29,9 @@ class Route(NamedTuple):
     role: Role | None
 
 
-def api_routes(read: Read, manage: Manage, people: People, imports: Imports) -> list[Route]:
+def api_routes(
+    read: Read, manage: Manage, certs: Certs, people: People, imports: Imports
+) -> list[Route]:
     v1 = "/api/v1"
     return [
         Route("GET", f"{v1}/openapi.json", document, V),
@@ -38,11 +41,15 @@ def api_routes(read: Read, manage: Manage, people: People, imports: Imports) -> 
         Route("DELETE", f"{v1}/projects/{{name:{_ANY}}}", manage.forget_project, O),
         Route("GET", f"{v1}/keys", manage.list_keys, V),
         Route("POST", f"{v1}/keys", manage.add_key, O),
+        Route("PATCH", f"{v1}/keys/{{key:{_ANY}}}", manage.set_key, O),
         Route("POST", f"{v1}/keys/{{key:{_ANY}}}/disable", manage.disable_key, O),
         Route("POST", f"{v1}/keys/{{key:{_ANY}}}/enable", manage.enable_key, O),
         Route("GET", f"{v1}/hosts", manage.list_hosts, V),
         Route("POST", f"{v1}/hosts", manage.add_host, O),
         Route("DELETE", f"{v1}/hosts/{{project:{_ANY}}}/{{host:{_ANY}}}", manage.remove_host, O),
+        Route("GET", f"{v1}/certs", certs.list_certs, V),
+        Route("POST", f"{v1}/certs", certs.add_certs, P),
+        Route("DELETE", f"{v1}/certs/{{pin:{_ANY}}}", certs.remove_cert, O),
         Route("GET", f"{v1}/tokens", people.list_tokens, O),
         Route("POST", f"{v1}/tokens", people.add_token, O),
         Route("DELETE", f"{v1}/tokens/{{name:{_ANY}}}", people.revoke_token, O),

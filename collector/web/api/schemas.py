@@ -43,6 +43,8 @@ def _of(told: str, **properties: Schema) -> Schema:
 
 _OPTIONAL_TEXT, _OPTIONAL_TIME = nullable(_TEXT), nullable(_TIME)
 _OPTIONAL_BOOLEAN, _OPTIONAL_HEX = nullable(_BOOLEAN), nullable(_HEX)
+# quota: items a second. origins: whose pages may send app dialects.
+_LIMITS = {"quota": nullable(_NUMBER), "origins": listed(_TEXT)}
 _CERTIFICATE = {
     "sha256": _HEX, "spki_sha256": _HEX, "spki_sha1": _HEX, "pin": _TEXT, "subject": _OPTIONAL_TEXT,
     "issuer": _OPTIONAL_TEXT, "sans": listed(_TEXT), "not_before": _OPTIONAL_TIME, "not_after": _OPTIONAL_TIME,
@@ -68,12 +70,25 @@ SCHEMAS: Schema = {
     "Key": _of(
         "The public part of an ingest URL; with `trusted`, a secret of servers of ours.",
         key=_TEXT, project=_TEXT, app=_TEXT, environment={"enum": [*ENVIRONMENTS]}, trusted=_BOOLEAN,
-        created_at=_TIME, disabled_at=_OPTIONAL_TIME,
+        **_LIMITS, created_at=_TIME, disabled_at=_OPTIONAL_TIME,
     ),
     "NewKey": _of(
         "A key that was just made.",
         key=_TEXT, ingest_url=_TEXT, project=_TEXT, app=_TEXT, environment={"enum": [*ENVIRONMENTS]},
-        trusted=_BOOLEAN,
+        trusted=_BOOLEAN, **_LIMITS,
+    ),
+    "KeyLimits": _of("What a key is limited to.", **_LIMITS),
+    "Cert": _of(
+        "A public key that we had certified. `project` null: of every project. `sha256`, `subject`: of the"
+        " certificate that it was taken from.",
+        pin=_TEXT, project=_OPTIONAL_TEXT, sha256=_OPTIONAL_HEX, subject=_OPTIONAL_TEXT, note=_TEXT,
+        added_at=_TIME, added_by=_TEXT,
+    ),
+    "NewCerts": _of(
+        "Keys that were just registered. `issuers`: authorities that came along, and were left out.",
+        project=_OPTIONAL_TEXT,
+        certs=listed(_of("One key.", pin=_TEXT, subject=_OPTIONAL_TEXT, is_new=_BOOLEAN)),
+        issuers=listed(_of("One authority.", pin=_TEXT, subject=_OPTIONAL_TEXT)),
     ),
     "Host": _of(
         "A host that is a label of metrics. `last_seen`: the last day it was reported, or registered.",
@@ -111,9 +126,10 @@ SCHEMAS: Schema = {
         details={"type": "object"},
     ),
     "Signature": _of(
-        "Violations of one fault: the same host, kind and issuers.",
+        "Violations of one fault: the same host, kind and issuers. `whole`: how many of them are stored; the"
+        " others are counted.",
         id=_HEX, project=_TEXT, host=_TEXT, kind={"enum": [*Kind]}, issuer_path=listed(_HEX),
-        first_seen=_TIME, last_seen=_TIME, violations=_COUNT,
+        first_seen=_TIME, last_seen=_TIME, violations=_COUNT, whole=_COUNT,
     ),
     "Certificate": _of(
         "A certificate in a report: it proves nothing about who served it.", **_CERTIFICATE

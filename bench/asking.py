@@ -1,0 +1,137 @@
+"""Asking the operator listener: every page and query that there is, and how long each takes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import statistics
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from bench import proc
+from bench.database import PROJECT
+from bench.mix import HOSTS
+from bench.stats import percentile
+
+TIMES = 20
+PATIENCE = 60.0  # seconds for one answer
+_LONG = 2.0  # seconds for all twenty from which on fewer are asked: at least three
+_LINK = re.compile(r'href="(/[^"#?]*)["#?]')
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One place at one size. Times and cpu (collector and Postgres) in ms an answer. median: None
+    where no answer came in time. foreign: cores that others used meanwhile."""
+
+    path: str
+    rows: int
+    times: int
+    median: float | None
+    p95: float | None
+    bytes: int
+    cpu: float
+    foreign: float = 0.0
+
+
+class Site:
+    """The operator listener of a running collector."""
+
+    def __init__(self, port: int) -> None:
+        self._base = f"http://127.0.0.1:{port}"
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        """(status, body). Raises OSError where none comes."""
+        request = urllib.request.Request(self._base + path, headers={"Accept": "*/*"})
+        try:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read()
+
+    def places(self) -> list[str]:
+        """Every page and query there is, with and without filters."""
+        found = ["/", "/setup", "/metrics", "/readyz"]
+        found += _LINK.findall(self.get("/")[1].decode())
+        document = json.loads(self.get("/api/v1/openapi.json")[1])
+        base: str = document.get("servers", [{}])[0].get("url", "").rstrip("/")
+        paths: dict[str, Any] = document["paths"]
+        found += [base + p for p, m in paths.items() if "get" in m and "{" not in p]
+        found += [f"/api/v1/violations?{urlencode(filters)}" for filters in self._filters()]
+        for query in (f"host={HOSTS[3]}", "limit=1000"):
+            found.append(f"/api/v1/signatures?{query}")
+        listed = json.loads(self.get("/api/v1/violations?limit=1")[1])
+        chain = _first(listed, "validated_chain")
+        if chain:
+            found.append(f"/api/v1/chains/{chain}")
+        certificate = _first(json.loads(self.get("/api/v1/certificates?limit=1")[1]), "sha256")
+        if certificate:
+            found.append(f"/api/v1/certificates/{certificate}")
+        unlike = [p for p in dict.fromkeys(found) if not p.startswith(("/static", "/sign-"))]
+        return [p for p in unlike if self.get(p)[0] == 200]
+
+    def _filters(self) -> list[dict[str, object]]:
+        week = (datetime.now(UTC) - timedelta(days=7)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        found: list[dict[str, object]] = [
+            {"limit": 1000},
+            {"host": HOSTS[0]},
+            {"project": PROJECT, "host": HOSTS[5], "kind": "chain_untrusted"},
+            {"app_version": "8.23.2"},
+            {"app_version": "1.0.0"},  # nobody has it: what is looked through is all there is
+            {"platform": "IOS", "until": week},
+            {"since": week, "dialect": "okhttp-message"},
+        ]
+        signatures = json.loads(self.get("/api/v1/signatures?limit=1")[1])
+        if signature := _first(signatures, "id"):
+            found.append({"signature": signature})
+        page = json.loads(self.get("/api/v1/violations?limit=1000")[1])
+        if isinstance(page, dict) and page.get("next"):
+            found.append({"limit": 1000, "after": page["next"]})
+        return found
+
+
+def _first(told: Any, field: str) -> str | None:
+    """A field of the first object of a list, wherever the list is."""
+    lists = [told] if isinstance(told, list) else [v for v in told.values() if isinstance(v, list)]
+    for some in lists:
+        if some and isinstance(some[0], dict) and isinstance(some[0].get(field), str):
+            value: str = some[0][field]
+            return value
+    return None
+
+
+def _cpu(*roots: int) -> float:
+    return proc.cpu_seconds(proc.descendants(*roots))
+
+
+def _foreign() -> float:
+    return proc.busy_seconds() - _cpu(os.getpid())
+
+
+def ask(site: Site, path: str, rows: int, roots: Sequence[int]) -> Asked:
+    """roots: whose CPU it costs."""
+    took: list[float] = []
+    size = 0
+    with contextlib.suppress(OSError):
+        site.get(path)  # the first reads from disk what later ones find in memory
+        before, others, start = _cpu(*roots), _foreign(), time.perf_counter()
+        while len(took) < TIMES and (len(took) < 3 or sum(took) < _LONG * 1000):
+            began = time.perf_counter()
+            size = len(site.get(path)[1])
+            took.append(1000 * (time.perf_counter() - began))
+    if not took:
+        return Asked(path, rows, 0, None, None, 0, 0.0)
+    cpu = 1000 * (_cpu(*roots) - before) / len(took)
+    foreign = max(_foreign() - others, 0.0) / (time.perf_counter() - start)
+    return Asked(
+        path, rows, len(took), statistics.median(took), percentile(took, 0.95), size, cpu, foreign
+    )

@@ -1,0 +1,60 @@
+"""What processes cost, from /proc: CPU seconds of trees of processes, memory, foreign load."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+# Columns of /proc/stat. Not irq and softirq: the kernel does loopback there, for our own processes.
+_USER, _NICE, _SYSTEM, _STEAL = 0, 1, 2, 7
+
+
+def _fields(pid: int) -> list[str] | None:
+    """From the state on: [0] state, [1] parent, [11:15] user, system, and both of dead children."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def descendants(*roots: int) -> set[int]:
+    """The processes themselves and all below them."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal() and (fields := _fields(int(entry.name))):
+            children.setdefault(int(fields[1]), []).append(int(entry.name))
+    found: set[int] = set()
+    ahead = list(roots)
+    while ahead:
+        pid = ahead.pop()
+        if pid not in found:
+            found.add(pid)
+            ahead += children.get(pid, [])
+    return found
+
+
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """User and system time until now, with that of their children that ended."""
+    ticks = 0
+    for pid in pids:
+        if fields := _fields(pid):
+            ticks += sum(int(value) for value in fields[11:15])
+    return ticks / _TICKS
+
+
+def busy_seconds() -> float:
+    """CPU that all processes of the machine used until now, and what the host took away."""
+    with Path("/proc/stat").open() as file:
+        values = [int(value) for value in file.readline().split()[1:]]
+    return (values[_USER] + values[_NICE] + values[_SYSTEM] + values[_STEAL]) / _TICKS
+
+
+def resident_bytes(pid: int) -> int:
+    """0 where it ended."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
