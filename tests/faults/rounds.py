@@ -142,6 +142,7 @@ async def _go(now: Round, fault: Fault, told: Told, prefix: str) -> None:
         finally:
             now.load.stop()
 
+    before = await checks.received(now.database)
     async with asyncio.TaskGroup() as group:
         group.create_task(now.load.run())
         group.create_task(hurt())
@@ -158,6 +159,10 @@ async def _go(now: Round, fault: Fault, told: Told, prefix: str) -> None:
         now.database, prefix, load.items, weak_again=now.weak_again
     )
     told.wrong += wrong + await checks.of_ledger(now.database)
+    if not fault.plants:
+        came = await checks.received(now.database) - before
+        sent = sum(len(item.told) for item in load.items.values())
+        told.wrong += checks.of_received(came, sent, exact=not fault.kills)
     unheard = [status for status in load.statuses if status.startswith("no answer")]
     if unheard and not fault.kills:
         told.wrong.append(f"serve was there, and did not answer: {load.statuses}")
