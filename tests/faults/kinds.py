@@ -10,6 +10,7 @@ from collector.intake.frames import HEAD
 from collector.model import ProjectId
 from collector.store.rows import Row
 from tests.faults import places, poison
+from tests.faults.between import HOWS
 from tests.faults.rounds import Fault, Round
 
 
@@ -183,6 +184,19 @@ async def kill_spooling_and_replaying(now: Round) -> None:
         await now.serve.start()
 
 
+async def lose_commits(now: Round) -> None:
+    """Each of the ways, in any order; sometimes several in a row."""
+    assert now.between is not None
+    hows = [*HOWS, *(now.rng.choice(HOWS) for _ in range(0 if now.brief else 6))]
+    now.rng.shuffle(hows)
+    while hows:
+        await now.moment()
+        many = now.rng.randint(1, 3)
+        now.between.cut, hows = hows[:many], hows[many:]
+        while now.between.cut:
+            await now.load.after(1)
+
+
 async def kill_both(now: Round) -> None:
     await now.moment()
     await asyncio.gather(now.database.kill(), now.serve.kill())
@@ -248,6 +262,7 @@ FAULTS = {
         Fault(name="clock_jump", run=clock_jump, spool=None, has_clock=True),
         Fault(name="poisoned_spool", run=poisoned_spool, plants=True, said=_CRASHED),
         Fault(name="kill_spooling_and_replaying", run=kill_spooling_and_replaying, kills=True),
+        Fault(name="lose_commits", run=lose_commits, spool=None, has_between=True),
         Fault(name="lock_table", run=lock_table, spool=None),
         Fault(name="freeze_worker", run=freeze_worker, spool=None, workers=2),
         Fault(
