@@ -74,6 +74,7 @@ def issue(
     sans: tuple[str, ...] = (),
     days: int = 90,
     start: datetime = NOON - timedelta(days=1),
+    extension: bytes | None = None,
 ) -> Issued:
     key = ec.generate_private_key(ec.SECP256R1())
     builder = (
@@ -89,6 +90,11 @@ def issue(
     if sans:
         names = [x509.DNSName(san) for san in sans]
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    if extension is not None:
+        unknown = x509.UnrecognizedExtension(
+            x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), extension
+        )
+        builder = builder.add_extension(unknown, critical=False)
     return Issued(builder.sign(by.key if by else key, hashes.SHA256()), key)
 
 

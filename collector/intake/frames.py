@@ -3,6 +3,9 @@
 A frame is: magic, length, number of items, a check of these, a digest of the payload, the payload. What
 a crash cut off, or a disk changed, is told from what is whole, and what follows it is found again.
 It holds what the database would, and no more: no install id, no event id, no address.
+
+Checks and digest are keyed by what no sender knows: reports hold bytes as they came, and what stands within a
+frame that is damaged must not read as one of ours.
 """
 
 from __future__ import annotations
@@ -64,61 +67,71 @@ class Found:
     payload: bytes | None
 
 
-def frame(told: Frame) -> bytes:
-    payload = _payload(told)
-    size = struct.pack(">II", len(payload), told.items)
-    check = blake2b(size, digest_size=4).digest()
-    digest = blake2b(payload, digest_size=16).digest()
-    return _HEAD.pack(_MAGIC, len(payload), told.items, check, digest) + payload
+def frame(told: Frame, key: bytes = b"") -> bytes:
+    return sealed(packed(told), told.items, key)
 
 
-def frames(data: bytes, start: int = 0) -> Iterator[Found]:
+def sealed(payload: bytes, items: int, key: bytes) -> bytes:
+    """key: at most 64 bytes, see ``segments.key_of``; none where nothing stands beside the frame."""
+    size = struct.pack(">II", len(payload), items)
+    check = blake2b(size, key=key, digest_size=4).digest()
+    return _HEAD.pack(_MAGIC, len(payload), items, check, _digest(payload, key)) + payload
+
+
+def _digest(payload: bytes, key: bytes) -> bytes:
+    return blake2b(payload, key=key, digest_size=16).digest()
+
+
+def frames(data: bytes, key: bytes = b"") -> Iterator[Found]:
     """Frames in order, with the stretches between them that are none. The last of these may be the
     torn tail of a crash."""
-    place = start
+    place = 0
     while place < len(data):
-        found = _whole(data, place)
+        found = _whole(data, place, key)
         if found is not None:
             yield found
             place = found.end
             continue
         again = data.find(_MAGIC, place + 1)
-        while again >= 0 and _whole(data, again) is None:
+        while again >= 0 and _whole(data, again, key) is None:
             again = data.find(_MAGIC, again + 1)
         end = again if again >= 0 else len(data)
-        yield Found(place, end, _items(data, place), None)
+        yield Found(place, end, _items(data, place, key), None)
         place = end
 
 
-def header(data: bytes, place: int = 0) -> tuple[int, int, bytes] | None:
+def header(data: bytes, place: int = 0, key: bytes = b"") -> tuple[int, int, bytes] | None:
     """(length, items, digest) where a header stands."""
     if len(data) - place < HEAD:
         return None
     magic, length, items, check, digest = _HEAD.unpack_from(data, place)
     size = struct.pack(">II", length, items)
-    if magic != _MAGIC or length > MOST or blake2b(size, digest_size=4).digest() != check:
+    if magic != _MAGIC or length > MOST:
+        return None
+    if blake2b(size, key=key, digest_size=4).digest() != check:
         return None
     return length, items, digest
 
 
-def _whole(data: bytes, place: int) -> Found | None:
-    head = header(data, place)
+def _whole(data: bytes, place: int, key: bytes) -> Found | None:
+    head = header(data, place, key)
     if head is None:
         return None
     length, items, digest = head
     end = place + HEAD + length
     payload = data[place + HEAD : end]
-    if len(payload) < length or blake2b(payload, digest_size=16).digest() != digest:
+    if len(payload) < length or _digest(payload, key) != digest:
         return None
     return Found(place, end, items, payload)
 
 
-def _items(data: bytes, place: int) -> int:
-    head = header(data, place)
+def _items(data: bytes, place: int, key: bytes) -> int:
+    head = header(data, place, key)
     return head[1] if head else 0
 
 
-def _payload(told: Frame) -> bytes:
+def packed(told: Frame) -> bytes:
+    """A frame's payload."""
     chains: dict[bytes, Chain] = {}
     pins: dict[bytes, PinSet] = {}
     entries: list[tuple[object, ...]] = []

@@ -1,7 +1,8 @@
 """The spool's files: segments that are only appended to, locked by who writes them.
 
-`<time>-<pid>-<random>.spool`; in the order of their names they are in the order of time. A segment whose
-lock can be had has no writer any more. All functions block: they run in a thread of their own.
+`<time>-<pid>-<random>.spool`; in the order of their names they are in the order of time. The name is the
+key of the frames in it: a segment under another name is damaged. One whose lock can be had has no writer
+any more. All functions block: they run in a thread of their own.
 """
 
 from __future__ import annotations
@@ -25,6 +26,11 @@ ASIDE = ".refused"  # frames that Postgres or this version cannot take, kept for
 def listed(directory: Path) -> list[Path]:
     """Segments, oldest first."""
     return sorted(path for path in directory.iterdir() if path.name.endswith(ENDING))
+
+
+def key_of(path: Path) -> bytes:
+    """Of the frames in a segment: nobody outside can guess it."""
+    return path.name.removesuffix(ENDING).encode()[:64]
 
 
 def used(directory: Path) -> int:
@@ -56,7 +62,7 @@ class Segment:
 
     @classmethod
     def new(cls, directory: Path) -> Segment:
-        name = f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(3)}{ENDING}"
+        name = f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(8)}{ENDING}"
         path = directory / name
         # Listed only once it is locked: or whoever replays takes it for one that nobody writes, and
         # what is appended goes into a file that is gone.
@@ -121,7 +127,7 @@ class Reading:
         return None
 
     def frames(self) -> Iterator[Found]:
-        return frames(self.data)
+        return frames(self.data, key_of(self.path))
 
     def done(self) -> None:
         """All of it is in Postgres, or put aside."""
@@ -157,9 +163,9 @@ def put_aside(path: Path, start: int, data: bytes) -> bool:
 
 def waiting(path: Path) -> int:
     """Items in a segment, by its headers alone, as far as they can be followed."""
-    items, place = 0, 0
+    items, place, key = 0, 0, key_of(path)
     with path.open("rb") as file:
-        while (head := header(file.read(HEAD))) is not None:
+        while (head := header(file.read(HEAD), 0, key)) is not None:
             items += head[1]
             place += HEAD + head[0]
             file.seek(place)

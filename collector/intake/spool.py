@@ -17,7 +17,7 @@ import structlog
 
 from collector.errors import PinfallError
 from collector.intake import segments
-from collector.intake.frames import Frame, frame
+from collector.intake.frames import HEAD, Frame, packed, sealed
 from collector.intake.segments import LARGEST, Segment
 
 log = structlog.get_logger()
@@ -50,25 +50,27 @@ class Spool:
 
     async def append(self, told: Frame) -> None:
         """Durable when this returns. Raises OSError where it is not: nothing of it is there then."""
-        data = frame(told)
-        await self.do(lambda: self._append(data, told.items))
+        payload = packed(told)
+        await self.do(lambda: self._append(payload, told.items))
 
-    def _append(self, data: bytes, items: int) -> None:
-        if self.bytes + len(data) > self.most:
+    def _append(self, payload: bytes, items: int) -> None:
+        size = HEAD + len(payload)
+        if self.bytes + size > self.most:
             self._tell_full(full=True)
             raise SpoolFullError(errno.ENOSPC, "the spool is as large as it may be")
         try:
-            if self._segment is None or self._segment.size + len(data) > LARGEST:
+            if self._segment is None or self._segment.size + size > LARGEST:
                 self.seal()
                 self._segment = Segment.new(self.directory)
-            self._segment.append(data, items)
+            key = segments.key_of(self._segment.path)
+            self._segment.append(sealed(payload, items, key), items)
         except OSError as error:
             self._tell_full(full=True)
             with contextlib.suppress(OSError):
                 self.seal()  # whatever the disk did to it, the next try gets a fresh one
             raise SpoolFullError(error.errno, "the spool's disk takes no more") from None
         self._tell_full(full=False)
-        self.bytes += len(data)
+        self.bytes += size
         self.items += items
 
     def _tell_full(self, *, full: bool) -> None:

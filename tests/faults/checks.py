@@ -112,3 +112,15 @@ async def of_ledger(database: Database) -> list[str]:
     if unknown:
         wrong.append(f"{unknown} rows without a delivery")
     return wrong
+
+
+async def received(database: Database) -> int:
+    """Items that the ledger has as received."""
+    return sum(row["received"] for row in await database.fetch(_LEDGER))
+
+
+def of_received(came: int, sent: int, *, exact: bool) -> list[str]:
+    """Each sending is received once, however often its batch was tried. exact: all were answered."""
+    if came == sent or (came < sent and not exact):
+        return []
+    return [f"ledger: {came} received of {sent} that were sent"]

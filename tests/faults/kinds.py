@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from collector.intake.frames import HEAD
 from collector.model import ProjectId
 from collector.store.rows import Row
 from tests.faults import places, poison
+from tests.faults.between import HOWS
 from tests.faults.rounds import Fault, Round
 
 
@@ -144,15 +147,15 @@ async def poisoned_spool(now: Round) -> None:
     harmed = poison.framed(poison.report("harmed", project))
     parts = [
         poison.framed(*rows(2)),
-        poison.sealed(b"\x93 this is no payload", 4),
+        poison.Part(b"\x93 this is no payload", 4),
         poison.framed(*rows(2), poison.with_nul("nul", project), *rows(3), counts=counts),
-        poison.sealed(b"", 0),
+        poison.Part(b"", 0),
         poison.framed(*rows(1), counts=counts),
-        poison.flipped(harmed, now.rng.randrange(len(harmed))),
+        replace(harmed, flip=now.rng.randrange(HEAD + len(harmed.payload))),
         poison.framed(*rows(2)),
         poison.framed(poison.without_time("timeless", project)),
         poison.framed(*rows(1)),
-        poison.framed(poison.report("torn", project))[:-20],
+        replace(harmed, cut=now.rng.randrange(1, len(harmed.payload))),
     ]
     assert now.serve.spool is not None
     left = poison.leave(now.serve.spool, parts)
@@ -179,6 +182,19 @@ async def kill_spooling_and_replaying(now: Round) -> None:
     else:
         await now.serve.kill()
         await now.serve.start()
+
+
+async def lose_commits(now: Round) -> None:
+    """Each of the ways, in any order; sometimes several in a row."""
+    assert now.between is not None
+    hows = [*HOWS, *(now.rng.choice(HOWS) for _ in range(0 if now.brief else 6))]
+    now.rng.shuffle(hows)
+    while hows:
+        await now.moment()
+        many = now.rng.randint(1, 3)
+        now.between.cut, hows = hows[:many], hows[many:]
+        while now.between.cut:
+            await now.load.after(1)
 
 
 async def kill_both(now: Round) -> None:
@@ -246,6 +262,7 @@ FAULTS = {
         Fault(name="clock_jump", run=clock_jump, spool=None, has_clock=True),
         Fault(name="poisoned_spool", run=poisoned_spool, plants=True, said=_CRASHED),
         Fault(name="kill_spooling_and_replaying", run=kill_spooling_and_replaying, kills=True),
+        Fault(name="lose_commits", run=lose_commits, spool=None, has_between=True),
         Fault(name="lock_table", run=lock_table, spool=None),
         Fault(name="freeze_worker", run=freeze_worker, spool=None, workers=2),
         Fault(

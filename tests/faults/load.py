@@ -144,13 +144,16 @@ class Load:
             item = self._item(kept=False)
             return {"nonsense": item.marker}, item
         item = self._item()
+        # A signature has a budget of rows: none comes near it.
+        host = f"h{len(self.items) // 500}.{self._prefix}.example.com"
         if kind < 0.4:
             install = str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
-            return trustkit_ios(app_version=item.marker, app_vendor_id=install), item
+            told = trustkit_ios(app_version=item.marker, app_vendor_id=install, hostname=host)
+            return told, item
         event = str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
         more = {"error": {"message": "x y " * (self._padding // 4)}} if self._padding else {}
         app = {"id": "com.example.wallet", "version": item.marker}
-        return neutral(event_id=event, app=app, **more), item
+        return neutral(host=host, event_id=event, app=app, **more), item
 
     def _item(self, *, kept: bool = True, weak: bool = False) -> Item:
         item = Item(f"{self._prefix}-{len(self.items)}", kept, weak)

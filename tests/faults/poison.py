@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import struct
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
-from hashlib import blake2b
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
 import msgspec
 
-from collector.intake import frames
-from collector.intake.frames import Frame, frame
+from collector.intake import frames, segments
+from collector.intake.frames import Frame
 from collector.model import ProjectId
 from collector.store.ledger import Account
 from collector.store.rows import Row
@@ -27,8 +25,26 @@ def report(marker: str, project: int) -> Row:
     return row(neutral(event_id=str(uuid4()), app=app), key=key)
 
 
-def framed(*rows: Row, counts: Counter[Account] | None = None) -> bytes:
-    return frame(Frame(uuid4(), rows, counts or Counter()))
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A frame of a segment, or what became of one. flip: a byte that the disk changed. cut: bytes that
+    a crash left out at its end."""
+
+    payload: bytes
+    items: int
+    flip: int | None = None
+    cut: int = 0
+
+    def within(self, path: Path) -> bytes:
+        """As it stands in that segment."""
+        whole = bytearray(frames.sealed(self.payload, self.items, segments.key_of(path)))
+        if self.flip is not None:
+            whole[self.flip % len(whole)] ^= 0x40
+        return bytes(whole[: len(whole) - self.cut])
+
+
+def framed(*rows: Row, counts: Counter[Account] | None = None) -> Part:
+    return Part(frames.packed(Frame(uuid4(), rows, counts or Counter())), len(rows))
 
 
 def with_nul(marker: str, project: int) -> Row:
@@ -53,25 +69,11 @@ def entries(project: ProjectId, many: int) -> Counter[Account]:
     )
 
 
-def sealed(payload: bytes, items: int) -> bytes:
-    """A frame whose checks are right, whatever its payload is."""
-    size = struct.pack(">II", len(payload), items)
-    check = blake2b(size, digest_size=4).digest()
-    digest = blake2b(payload, digest_size=16).digest()
-    return frames._HEAD.pack(frames._MAGIC, len(payload), items, check, digest) + payload
-
-
-def flipped(whole: bytes, place: int) -> bytes:
-    changed = bytearray(whole)
-    changed[place % len(changed)] ^= 0x40
-    return bytes(changed)
-
-
-def leave(spool: Path, parts: Sequence[bytes]) -> Path:
+def leave(spool: Path, parts: Sequence[Part]) -> Path:
     """A segment of a process that is no more, there all at once."""
     path = spool / f"00000000000000000001-1-{os.urandom(3).hex()}.spool"
     partial = path.with_suffix(".partial")
-    partial.write_bytes(b"".join(parts))
+    partial.write_bytes(b"".join(part.within(path) for part in parts))
     partial.chmod(0o600)
     partial.rename(path)
     return path

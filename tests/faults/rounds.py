@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.faults import checks
+from tests.faults.between import Between
 from tests.faults.hurt import Database
 from tests.faults.load import Load
 from tests.faults.places import Clock, small_disk
@@ -31,6 +32,7 @@ class Round:
     place: Path
     brief: bool
     clock: Clock | None = None
+    between: Between | None = None
     weak_again: bool = False
 
     async def moment(self) -> None:
@@ -66,6 +68,7 @@ class Fault:
     spool_disk: str | None = None
     spool_bytes: str | None = None
     has_clock: bool = False
+    has_between: bool = False
     padding: int = 0
     said: frozenset[str] = frozenset()
 
@@ -111,7 +114,11 @@ async def run_round(
             more = dict(clock.environment) if clock else {}
             if fault.spool_bytes:
                 more["PINFALL_SPOOL_BYTES"] = fault.spool_bytes
-            serve = Serve(work, database.url, workers, spool, **more)
+            between = Between(database.url) if fault.has_between else None
+            if between:
+                await stack.enter_async_context(between.running())
+            url = between.url if between else database.url
+            serve = Serve(work, url, workers, spool, **more)
             stack.callback(serve.end)
             prefix = f"m{rng.getrandbits(40):010x}"
             clients = 4 if brief else 8
@@ -120,7 +127,7 @@ async def run_round(
             )
             async with asyncio.timeout(_LONGEST):
                 await serve.start()
-                now = Round(database, serve, load, rng, work, brief, clock)
+                now = Round(database, serve, load, rng, work, brief, clock, between)
                 await _go(now, fault, told, prefix)
     except (AssertionError, TimeoutError, ExceptionGroup, OSError) as error:
         told.wrong.append(f"{type(error).__name__}: {error}"[:2000])
@@ -142,6 +149,7 @@ async def _go(now: Round, fault: Fault, told: Told, prefix: str) -> None:
         finally:
             now.load.stop()
 
+    before = await checks.received(now.database)
     async with asyncio.TaskGroup() as group:
         group.create_task(now.load.run())
         group.create_task(hurt())
@@ -158,6 +166,10 @@ async def _go(now: Round, fault: Fault, told: Told, prefix: str) -> None:
         now.database, prefix, load.items, weak_again=now.weak_again
     )
     told.wrong += wrong + await checks.of_ledger(now.database)
+    if not fault.plants:
+        came = await checks.received(now.database) - before
+        sent = sum(len(item.told) for item in load.items.values())
+        told.wrong += checks.of_received(came, sent, exact=not fault.kills)
     unheard = [status for status in load.statuses if status.startswith("no answer")]
     if unheard and not fault.kills:
         told.wrong.append(f"serve was there, and did not answer: {load.statuses}")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import secrets
 import signal
 import socket
 import subprocess
@@ -22,9 +24,13 @@ _NEVER = {"flush.crashed", "spool.crashed", "request.crashed", "doubts.lost", "b
 
 
 def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    """Below those that the system gives to whoever connects somewhere: it has to stay free while
+    `serve` is down."""
+    while True:
+        port = secrets.choice(range(20_000, 32_000))
+        with contextlib.suppress(OSError), socket.socket() as found:
+            found.bind(("127.0.0.1", port))
+            return port
 
 
 class Serve:
@@ -60,6 +66,7 @@ class Serve:
     async def start(self) -> None:
         """Until it takes reports."""
         self.starts += 1
+        said = self.said("collector.started")
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
@@ -74,10 +81,12 @@ class Serve:
                     raise AssertionError(f"serve ended: {self.log.read_text()[-2000:]}")
                 try:
                     async with session.get(f"{self.public}/healthz") as answer:
-                        if answer.status == 200:
+                        # Also when it is not somebody else who answers there.
+                        if answer.status == 200 and self.said("collector.started") > said:
                             return
                 except aiohttp.ClientError:
-                    await asyncio.sleep(0.05)
+                    pass
+                await asyncio.sleep(0.05)
 
     async def kill(self) -> None:
         """The one that was started; workers of it end by themselves."""
@@ -167,6 +176,12 @@ class Serve:
 
     def segments(self) -> list[Path]:
         return sorted(self.spool.glob("*.spool")) if self.spool else []
+
+    def said(self, event: str) -> int:
+        """How often its log says so."""
+        if not self.log.exists():
+            return 0
+        return sum(told.get("event") == event for told in self.events())
 
     def events(self) -> list[dict[str, Any]]:
         """Lines of the log that are events."""

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import fcntl
+import os
 import threading
 from pathlib import Path
+from uuid import uuid4
 
 import asyncpg
 import pytest
 
 from collector.intake import replay as replay_module
 from collector.intake import segments
+from collector.intake.frames import Frame, frame
 from collector.intake.queue import Intake
 from collector.intake.replay import Replay
 from collector.intake.segments import Reading, Segment
@@ -22,6 +26,7 @@ from tests.conftest import Clock
 from tests.faults import poison
 from tests.faults.places import Skipped, fill, small_disk
 from tests.intake.running import project
+from tests.make import issue, neutral, row
 
 
 @pytest.mark.parametrize("is_done", [True, False], ids=["replayed and gone", "still held"])
@@ -68,9 +73,8 @@ async def test_poison_on_a_full_disk_does_not_hold_up_the_rest(
             spool = Spool(directory, 1024**3)
             replay = await _replay(pool, clock, spool)
             good = [poison.report(f"good-{n}", key.project) for n in range(2)]
-            poison.leave(
-                directory, [poison.sealed(b"\x93 nonsense" * 3000, 1), poison.framed(good[0])]
-            )
+            nonsense = poison.Part(b"\x93 nonsense" * 3000, 1)
+            left = poison.leave(directory, [nonsense, poison.framed(good[0])])
             poison.leave(directory, [poison.framed(good[1])])
             filler = fill(directory)
             await replay.tick()
@@ -81,7 +85,7 @@ async def test_poison_on_a_full_disk_does_not_hold_up_the_rest(
             await replay.tick()
             assert segments.listed(directory) == []
             kept = [path.read_bytes() for path in directory.glob("*.refused")]
-            assert kept == [poison.sealed(b"\x93 nonsense" * 3000, 1)]
+            assert kept == [nonsense.within(left)]
             assert await pool.fetchval("SELECT count(*) FROM violation") == 2
             await spool.close()
     except Skipped as why:
@@ -94,9 +98,9 @@ async def test_what_is_put_aside_is_put_aside_once(
     """One frame is left for another try, and the next is another process', of which the first died."""
     key = await project(pool)
     spool = Spool(tmp_path, 1024**3)
-    garbage = poison.sealed(b"\x93 nonsense", 1)
+    garbage = poison.Part(b"\x93 nonsense", 1)
     timeless = poison.framed(poison.without_time("timeless", key.project))
-    poison.leave(tmp_path, [garbage, timeless])
+    left = poison.leave(tmp_path, [garbage, timeless])
     processes = [await _replay(pool, clock, spool) for _ in range(2)]
     for _ in range(3):
         for replay in processes:
@@ -104,7 +108,7 @@ async def test_what_is_put_aside_is_put_aside_once(
             replay.close()
     assert segments.listed(tmp_path) == []
     kept = sorted(path.read_bytes() for path in tmp_path.glob("*.refused"))
-    assert kept == sorted((garbage, timeless))
+    assert kept == sorted((garbage.within(left), timeless.within(left)))
     lost = sum(replay.intake.metrics.spool_lost._value.get() for replay in processes)
     assert lost == 2
     assert {path.stat().st_mode & 0o777 for path in tmp_path.glob("*.refused")} == {0o600}
@@ -196,6 +200,28 @@ async def test_a_round_that_is_cut_off_lets_go_of_nothing(
     await replay.tick()
     assert segments.listed(tmp_path) == []
     assert await pool.fetchval("SELECT count(*) FROM violation") == 1
+    await spool.close()
+
+
+async def test_a_frame_within_a_report_is_never_taken_for_one(
+    pool: asyncpg.Pool, clock: Clock, tmp_path: Path
+) -> None:
+    """A certificate is kept as it came, whatever its extensions hold; and a crash cuts off its frame."""
+    key = await project(pool)
+    forged = frame(Frame(uuid4(), [poison.report("forged", key.project)], {}))
+    leaf = issue("api.example.com", extension=forged)
+    served = [base64.b64encode(leaf.der).decode()]
+    sent = row(neutral(event_id="e", pins=..., served_chain=served), key=key)
+    spool = Spool(tmp_path, 1024**3)
+    await spool.append(Frame(uuid4(), [sent], {}))
+    await spool.do(spool.seal)
+    (segment,) = segments.listed(tmp_path)
+    assert forged in segment.read_bytes()
+    os.truncate(segment, segment.stat().st_size - 1)
+    replay = await _replay(pool, clock, spool)
+    await replay.tick()
+    assert segments.listed(tmp_path) == []
+    assert await pool.fetchval("SELECT count(*) FROM violation") == 0
     await spool.close()
 
 
