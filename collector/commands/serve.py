@@ -112,6 +112,8 @@ def serving(
             loop.add_signal_handler(number, stop.set)
         async with collector as started:
             gc.freeze()
+            # Reports make no cycles: looking for some after each 700 objects is 3 % of their cost.
+            gc.set_threshold(100_000, 50, 1000)
             ready(started)
             if beside is None:
                 await stop.wait()

@@ -12,7 +12,7 @@ _ISO = re.compile(
     r"(\d{4})-(\d{1,2})-(\d{1,2})[Tt ](\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9})\d{0,20})?)?"
     r"\s{0,3}(?:([Zz]|UTC|GMT)|([+-])(\d{2}):?(\d{2})?)?"
 )
-_PLAIN = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):\d\d:\d\dZ", re.ASCII)
+_PLAIN = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):\d\d:\d\d(?:\.\d{3}|\.\d{6})?Z", re.ASCII)
 _NUMBER = re.compile(r"-?\d{1,18}(?:\.\d{1,12})?")
 EARLIEST = timedelta(days=30)  # before receipt: reports wait up to 7 days for Wi-Fi and power
 LATEST = timedelta(days=1)  # after receipt
