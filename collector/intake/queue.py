@@ -18,16 +18,16 @@ import asyncpg
 import structlog
 
 from collector.errors import Reason
+from collector.intake.counting import count
 from collector.intake.durable import Batch, Outcome
 from collector.intake.frames import Frame
 from collector.intake.known import Known
 from collector.intake.spool import Spool
-from collector.metrics import OTHER, Metrics
-from collector.model import PRODUCTION, Dialect, Kind, platform_label
+from collector.metrics import Metrics
 from collector.store import deliveries, hosts, ledger
 from collector.store.connect import STORE_DOWN, lent
 from collector.store.ledger import Account
-from collector.store.rows import Entry, Row, Sample
+from collector.store.rows import Entry
 
 log = structlog.get_logger()
 
@@ -213,8 +213,7 @@ class Intake:
                 self.pool, self.known, self.clock, self._tell_down, tries=1, patience=_REPLAYED
             )
         if stored:
-            self._count(batch.rows, batch.outcomes, replayed=True)
-            self._count_samples(batch.samples)
+            count(self.metrics, self.known, batch, batch.outcomes, replayed=True)
         return stored
 
     async def refuse(self, batch: Batch) -> None:
@@ -225,8 +224,7 @@ class Intake:
                 self.count(Account(row.project, "", "received"))
         self._counts.update(batch.counts)
         told = [outcome or Outcome.UNSTORABLE for outcome in batch.outcomes]
-        self._count(batch.rows, told, replayed=True)
-        self._count_samples(batch.samples)
+        count(self.metrics, self.known, batch, told, replayed=True)
 
     async def look_again(self) -> bool:
         """Whether Postgres takes a batch now."""
@@ -253,8 +251,7 @@ class Intake:
                 if outcome is None:
                     part = next((id_ for id_, (start, end) in parts if start <= place < end), None)
                     self._shed(row, self._counts if part is None else held[part])
-        self._count(batch.rows, batch.outcomes)
-        self._count_samples(batch.samples)
+        count(self.metrics, self.known, batch, batch.outcomes)
         self._doubts.update(held)
 
     def _shed(self, row: Entry, ledger: Counter[Account]) -> None:
@@ -263,51 +260,6 @@ class Intake:
         self.metrics.rejected.labels(reason=Reason.NOT_DURABLE).inc()
         ledger[Account(row.project, dialect.value, "shed", Reason.NOT_DURABLE)] += 1
         ledger[Account(row.project, "", "received")] += 1
-
-    def _count(
-        self, rows: Sequence[Entry], outcomes: Sequence[Outcome | None], *, replayed: bool = False
-    ) -> None:
-        """Into the metrics, once for all that are alike: a counter's step costs as much as a row.
-
-        replayed: they wait in the spool, and not in this process.
-        """
-        results: Counter[tuple[str, Dialect, Outcome]] = Counter()
-        failures: Counter[tuple[str, str, Kind, str | None, bool | None]] = Counter()
-        for row, outcome in zip(rows, outcomes, strict=True):
-            if outcome is None:
-                continue
-            results[row.project_name, row.dialect, outcome] += 1
-            if outcome is Outcome.ACCEPTED and isinstance(row, Row):
-                v = row.violation
-                if row.environment == PRODUCTION and not v.test:
-                    label = self._label(row)
-                    failures[row.project_name, label, v.kind, v.platform, v.enforced] += 1
-        for (project, dialect, outcome), items in results.items():
-            if outcome is Outcome.SPOOLED:
-                self.metrics.leave(items)
-                continue
-            if replayed:
-                self.metrics.leave(-items)
-            if outcome in (Outcome.UNSTORABLE, Outcome.UNKNOWN_KEY):
-                self.metrics.result(project, dialect, "rejected", items)
-                self.metrics.rejected.labels(reason=Reason(outcome.value)).inc(items)
-            else:
-                self.metrics.result(project, dialect, outcome, items)
-        for (project, host, kind, platform, enforced), items in failures.items():
-            told = platform_label(platform)
-            self.metrics.violation(project, host, kind, told, enforced, items)
-
-    def _count_samples(self, samples: Sequence[Sample]) -> None:
-        for s in samples:
-            if s.environment == PRODUCTION:
-                self.metrics.connections(
-                    s.project_name, self._label(s), s.successes, s.pin_failures, trusted=s.trusted
-                )
-
-    def _label(self, entry: Entry) -> str:
-        """A host is a label only once it is admitted; one that a project names always is."""
-        is_label = entry.registered or (entry.project, entry.host) in self.known.admitted
-        return entry.host if is_label else OTHER
 
     async def _tell(self, *, down: bool) -> None:
         """Log a change, not each request; and settle what was in doubt once Postgres is back."""
