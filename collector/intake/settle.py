@@ -22,7 +22,7 @@ from collector.store.rows import Row
 
 log = structlog.get_logger()
 
-A_ROUND = 200  # rows; a round comes every 5 seconds
+AT_ONCE = 100  # rows of one transaction
 MOST = 200_000  # rows kept; what comes on top is counted and nothing else
 
 
@@ -36,7 +36,7 @@ def unpacked(data: bytes) -> Row | None:
     return row if isinstance(row, Row) else None
 
 
-async def settle(pool: asyncpg.Pool, known: Known, now: datetime, most: int = A_ROUND) -> int:
+async def settle(pool: asyncpg.Pool, known: Known, now: datetime, most: int = AT_ONCE) -> int:
     """Parse some; how many are left, counted up to MOST."""
     async with pool.acquire() as connection:
         async with connection.transaction():

@@ -34,6 +34,7 @@ SELECT p.name AS project, count(*)::int AS rows FROM (
     SELECT project FROM violation UNION ALL SELECT project FROM connection_window
 ) AS r JOIN project p ON p.id = r.project GROUP BY 1
 """
+_DEFERRED = "SELECT count(*)::int FROM deferred"
 _KEYS = """
 SELECT count(*)::int FROM (
     SELECT delivery FROM violation UNION ALL SELECT delivery FROM connection_window
@@ -75,6 +76,10 @@ async def of_items(
     database: Database, prefix: str, items: Mapping[str, Item], *, weak_again: bool = False
 ) -> tuple[dict[str, int], list[str]]:
     """(figures, mistakes). weak_again: the clock jumped, so weak repeats may count again."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + _PATIENCE
+    while (await database.fetch(_DEFERRED))[0]["count"] and loop.time() < until:
+        await asyncio.sleep(0.2)  # over the caps on new things: counted, and parsed by and by
     rows = await database.fetch(_STORED, f"{prefix}-%")
     stored = {row["marker"]: row["times"] for row in rows}
     figures = {"acknowledged": 0, "found": 0, "lost": 0, "doubled": 0, "unasked": 0}

@@ -155,6 +155,6 @@ async def test_a_row_that_postgres_refuses_is_quarantined_alone(pool: asyncpg.Po
     assert await pool.fetchval("SELECT count(*) FROM quarantine") == 1
 
 
-@pytest.mark.parametrize("most", [0, settling.A_ROUND])
+@pytest.mark.parametrize("most", [0, settling.AT_ONCE])
 async def test_nothing_to_do(pool: asyncpg.Pool, most: int) -> None:
     assert await settle(pool, Known(), NOON, most=most) == 0
