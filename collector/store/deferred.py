@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import asyncpg
 
+from collector.store import chunks
 from collector.store.connect import Connection
 from collector.store.rows import Row, columns
 
@@ -57,3 +59,8 @@ async def lock(connection: Connection) -> bool:
     return bool(
         await connection.fetchval("SELECT pg_try_advisory_xact_lock(hashtext('pinfall.deferred'))")
     )
+
+
+async def forget_before(connection: Connection, at: datetime) -> bool:
+    """Delete some; whether there may be more. They hold hashes of networks, as sightings do."""
+    return await chunks.delete_some(connection, "deferred", "received_at < $1", at)

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from collector.intake import settle as settling
 from collector.intake.flush import flush
 from collector.intake.known import Known
+from collector.intake.maintain import Keep, maintain
 from collector.intake.newness import Newness
 from collector.intake.prepare import looked_into
 from collector.intake.settle import settle
@@ -130,6 +131,19 @@ async def test_more_than_there_is_room_for_is_counted_and_nothing_else(pool: asy
         assert len(flushed.accepted) == 5
         assert await connection.fetchval("SELECT count(*) FROM deferred") == 2
         assert (await ledger.totals(connection))["default"]["accepted"] == 5
+
+
+async def test_what_nobody_parsed_is_forgotten_with_the_hashes_of_networks(
+    pool: asyncpg.Pool,
+) -> None:
+    key = await project(pool)
+    rows = [replace(new_chain(n), project=key.project) for n in range(3)]
+    async with pool.acquire() as connection:
+        await flush(connection, rows, Counter(), uuid4(), Known(), NOON)
+    await maintain(pool, NOON + timedelta(days=7), Keep(30, 400, 400))
+    assert await pool.fetchval("SELECT count(*) FROM deferred") == 3
+    await maintain(pool, NOON + timedelta(days=9), Keep(30, 400, 400))
+    assert await pool.fetchval("SELECT count(*) FROM deferred") == 0
 
 
 async def test_bytes_of_another_version_do_not_stop_the_rest(pool: asyncpg.Pool) -> None:
