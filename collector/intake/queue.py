@@ -76,10 +76,13 @@ class Intake:
         """How full the queue is, 0 to 1."""
         return self._queued / self.most
 
-    def submit(self, rows: Sequence[Entry]) -> asyncio.Future[Sequence[Outcome]]:
+    def submit(
+        self, rows: Sequence[Entry], done: asyncio.Future[Sequence[Outcome]] | None = None
+    ) -> asyncio.Future[Sequence[Outcome]]:
         """Make rows durable; their outcomes, in order, after the commit. At least one row."""
         loop = asyncio.get_running_loop()
-        done: asyncio.Future[Sequence[Outcome]] = loop.create_future()
+        if done is None:
+            done = loop.create_future()
         if self._queued + len(rows) > self.most:
             for row in rows:
                 self._shed(row, self._counts)

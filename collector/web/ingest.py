@@ -14,10 +14,11 @@ from aiohttp import HttpVersion11, web
 from msgspec.structs import replace
 
 from collector.errors import Reason, ReportError
+from collector.intake.desk import Desk, is_one
 from collector.intake.durable import Outcome
 from collector.intake.keyring import Key, Keyring
 from collector.intake.limits import Limits as RateLimits
-from collector.intake.limits import source_of
+from collector.intake.limits import Source, source_of
 from collector.intake.prepare import Sender
 from collector.intake.taking import ACCEPTED, VERDICTS, Taking, Verdict
 from collector.metrics import UNKNOWN, Metrics
@@ -29,7 +30,7 @@ from collector.store.connect import STORE_DOWN
 from collector.web import answers
 from collector.web.answers import Answer
 from collector.web.bodies import Pace, read, read_small
-from collector.web.budget import OverloadedError
+from collector.web.budget import SMALL, OverloadedError
 from collector.web.door import Door
 from collector.web.refusal import OVERLOADED
 from collector.web.source import OneAddress, address_of
@@ -61,6 +62,10 @@ class Ingest:
     limits: Limits = LIMITS
     pace: Pace = field(default_factory=Pace)
     one_address: OneAddress = field(default_factory=OneAddress)
+    desk: Desk = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.desk = Desk(self.taking, self.limits)
 
     async def handle(self, request: web.BaseRequest) -> Answer:
         """Every request of the public listener."""
@@ -101,8 +106,19 @@ class Ingest:
                 )
                 received_at = self.clock()
                 agent = headers.get("User-Agent")
-                hints = Hints(received_at, agent[:_AGENT] if agent else None)
-                items = read_body(body, hints, self.limits)
+                sender = Sender(address, agent[:_AGENT] if agent else None)
+                is_page = _is_browser(headers) and headers.get("Origin") not in key.origins
+                most = None
+                if len(body) <= SMALL and not is_page and is_one(body):
+                    most = self._admitted(source, 1, body, began, key)
+                    if most:
+                        self.one_address.saw(address)
+                        outcomes = await self.desk.put(body, key, sender, received_at)
+                        if outcomes:
+                            if outcomes[0] is Outcome.ACCEPTED:
+                                return Answer(200, _ONE_ACCEPTED)
+                            return _answer((), [VERDICTS[outcomes[0]]])
+                items = read_body(body, Hints(received_at, sender.user_agent), self.limits)
             except ReportError as error:
                 self.metrics.receive(1)
                 self.taking.not_stored(key, "rejected", UNKNOWN, error.reason)
@@ -112,22 +128,11 @@ class Ingest:
                 self.metrics.receive(1)
                 self.taking.not_stored(None, "shed", UNKNOWN, Reason.NOT_DURABLE)
                 return answers.not_durable()
-            count = len(items)
-            self.one_address.saw(address, count)
-            most = count
-            if source is not None:
-                who = (key.project, key.app, key.environment, key.quota)
-                most = self.rates.admit(source, count, len(body), began, who, key.quota)
-            if _is_browser(headers) and headers.get("Origin") not in key.origins:
+            if most is None:
+                self.one_address.saw(address, len(items))
+                most = self._admitted(source, len(items), body, began, key)
+            if is_page:
                 items = [_sent_by_a_browser(item) for item in items]
-            sender = Sender(address, hints.user_agent)
-            if count == most == 1:
-                done = self.taking.take_known(items[0], key, sender, received_at)
-                if done is not None:
-                    (outcome,) = await done
-                    if outcome is Outcome.ACCEPTED:
-                        return Answer(200, _ONE_ACCEPTED)
-                    return _answer(items, [VERDICTS[outcome]])
             return _answer(items, await self.taking.take(items, key, sender, received_at, most))
         except OverloadedError:
             door.count("overloaded")
@@ -135,6 +140,15 @@ class Ingest:
         finally:
             door.ends(request)
             self.metrics.ingest.observe(loop.time() - began)
+
+    def _admitted(
+        self, source: Source | None, items: int, body: bytes, now: float, key: Key
+    ) -> int:
+        """How many of a body's items its sender may bring."""
+        if source is None:
+            return items
+        who = (key.project, key.app, key.environment, key.quota)
+        return self.rates.admit(source, items, len(body), now, who, key.quota)
 
     async def _key(self, request: web.BaseRequest, path: str) -> Key:
         told = _key_text(request, path)

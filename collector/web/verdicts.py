@@ -48,7 +48,7 @@ def refused(items: Sequence[Item], verdicts: Sequence[Verdict]) -> tuple[int, Re
         return None  # over a limit: said with 200, as long as there is any sense in saying more
     reason = verdicts[0][1]
     assert isinstance(reason, Reason)
-    first = items[0]
+    first = items[0] if items else None
     detail = first.detail if isinstance(first, ReportError) else _REFUSED[reason]
     status = 422 if len(items) > 1 else STATUS[reason]
     return status, ReportError(reason, detail)

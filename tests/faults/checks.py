@@ -72,14 +72,19 @@ async def of_metrics(serve: Serve, *, exact: bool) -> list[str]:
     return [f"metrics: {received:.0f} received, {results:.0f} results, and none waits"]
 
 
+async def of_deferred(database: Database) -> list[str]:
+    """Wait until what was over the caps on new things, and is counted already, has been parsed."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + _PATIENCE
+    while (left := (await database.fetch(_DEFERRED))[0]["count"]) and loop.time() < until:
+        await asyncio.sleep(0.2)
+    return [f"{left} items are deferred for good"] if left else []
+
+
 async def of_items(
     database: Database, prefix: str, items: Mapping[str, Item], *, weak_again: bool = False
 ) -> tuple[dict[str, int], list[str]]:
     """(figures, mistakes). weak_again: the clock jumped, so weak repeats may count again."""
-    loop = asyncio.get_running_loop()
-    until = loop.time() + _PATIENCE
-    while (await database.fetch(_DEFERRED))[0]["count"] and loop.time() < until:
-        await asyncio.sleep(0.2)  # over the caps on new things: counted, and parsed by and by
     rows = await database.fetch(_STORED, f"{prefix}-%")
     stored = {row["marker"]: row["times"] for row in rows}
     figures = {"acknowledged": 0, "found": 0, "lost": 0, "doubled": 0, "unasked": 0}

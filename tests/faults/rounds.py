@@ -159,6 +159,7 @@ async def _go(now: Round, fault: Fault, told: Told, prefix: str) -> None:
     told.shed = sum("shed" in item.told for item in load.items.values())
     told.wrong += load.mistakes[:10]
     told.wrong += await checks.of_metrics(serve, exact=serve.starts == 1 and not fault.plants)
+    told.wrong += await checks.of_deferred(now.database)
     if (code := await serve.stop()) != 0:
         told.wrong.append(f"serve ended with {code}")
     told.wrong += serve.complaints(fault.said)
