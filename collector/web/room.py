@@ -128,5 +128,6 @@ class Room:
             if owes:
                 self._count("too_slow")
             held.end()
+        idle.reverse()  # of those of one moment, too, the one that came first is the last in the list
         idle.sort(key=lambda pair: pair[0], reverse=True)
         self._idle = idle

@@ -46,4 +46,4 @@ def test_a_fault_of_a_reader_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(body, "read_object", broken)
     with pytest.raises(AssertionError, match="ZeroDivisionError"):
-        targets.run("bodies", make.body(make.neutral()))
+        targets.run("bodies", make.body(make.rn_ssl_manager()))

@@ -172,7 +172,9 @@ async def test_flushers_on_shared_rows_neither_deadlock_nor_lose(
     await fold(pool)
     assert min(turns) > 0
     assert sent == max(turns) * 20 + sum(turns) * 5
-    assert await pool.fetchval("SELECT count(*) FROM violation") == sent
+    # Over the row budget of its signature a violation leaves its sighting and its part of the sums.
+    assert 0 < await pool.fetchval("SELECT count(*) FROM violation") <= sent
+    assert await pool.fetchval("SELECT count(*) FROM sighting") == sent
     assert await pool.fetchval("SELECT sum(violations) FROM signature") == sent
     assert await pool.fetchval("SELECT count(*) FROM signature_delta") == 0
     assert await pool.fetchval("SELECT sum(items) FROM ledger WHERE result = 'accepted'") == sent
