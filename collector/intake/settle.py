@@ -22,7 +22,7 @@ from collector.store.rows import Row
 
 log = structlog.get_logger()
 
-AT_ONCE = 100  # rows of one transaction
+AT_ONCE = 500  # rows of one transaction: whose turn it is takes longer to tell than to parse a few
 MOST = 200_000  # rows kept; what comes on top is counted and nothing else
 
 

@@ -44,7 +44,8 @@ async def test_100_000_forged_hosts_first_and_then_a_real_one(site: Site) -> Non
         await report("real.example.com", number)
     # The forger used up what may be new at once; what waits is looked into by network in turn.
     assert await site.pool.fetchval("SELECT count(*) FROM deferred") > 50_000
-    await site.collector.tick("settle")
+    for _ in range(5):  # a slow machine does less in a round
+        await site.collector.tick("settle")
     proposed = (await site.call("GET", "/api/v1/hosts?project=wallet&limit=5")).json["proposed"]
     assert (proposed[0]["host"], proposed[0]["networks"]) == ("real.example.com", 3)
     assert "real.example.com" in (await site.get("/setup"))[1]
