@@ -37,6 +37,7 @@ Tick = Callable[[], Awaitable[None]]
 Round = tuple[str, float, Tick]  # name, seconds, what is done
 
 FLUSHERS = 2
+_BUSY = 50  # rows in the queue, from which on live reports come first
 _SETTLING = 1.0  # seconds of a round that comes every 5
 _LATELY = 20_000  # chains, pin sets and signatures each, that a new process knows from the start
 _LAST_REPLAY = 10.0  # seconds that the spool gets at the end
@@ -109,11 +110,11 @@ class Core:
 
     async def settle(self) -> None:
         """A round of looking into what was deferred: for a fifth of the time, since certificates can be
-        made so that each costs milliseconds."""
+        made so that each costs milliseconds; and once only while reports wait."""
         loop = asyncio.get_running_loop()
         until = loop.time() + _SETTLING
         left = await settle(self.pool, self.intake.known, self.clock())
-        while left and loop.time() < until:
+        while left and loop.time() < until and self.intake.queued < _BUSY:
             left = await settle(self.pool, self.intake.known, self.clock())
         self.metrics.deferred.set(left)
 
