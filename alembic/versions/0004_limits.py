@@ -42,9 +42,11 @@ _UP = (
     )
     """,
     "CREATE INDEX deferred_project ON deferred (project, id)",
+    # As they are listed: those reported last for the first time first.
+    "CREATE INDEX certificate_first_seen ON certificate (first_seen DESC, sha256 DESC)",
 )
 _DOWN = (
-    "DROP TABLE deferred", "DROP TABLE own_key",
+    "DROP INDEX certificate_first_seen", "DROP TABLE deferred", "DROP TABLE own_key",
     "ALTER TABLE ingest_key DROP COLUMN quota, DROP COLUMN origins",
 )  # fmt: skip
 

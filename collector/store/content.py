@@ -117,9 +117,8 @@ _CERTIFICATE_PAGE = """
 SELECT sha256, der, spki_sha256, spki_sha1, subject, issuer, sans, not_before, not_after, is_ca,
     self_signed, key_type, first_seen
 FROM certificate
-WHERE ($1::bytea IS NULL OR spki_sha256 = $1) AND ($2::bytea IS NULL OR sha256 = $2)
-    AND ($3::timestamptz IS NULL OR (first_seen, sha256) < ($3, $4::bytea))
-ORDER BY first_seen DESC, sha256 DESC LIMIT $5
+WHERE true{conditions}
+ORDER BY first_seen DESC, sha256 DESC LIMIT {limit}
 """
 
 
@@ -132,7 +131,18 @@ async def certificates(
     limit: int = 1,
 ) -> list[asyncpg.Record]:
     """Those reported last for the first time first, behind ``after`` (first_seen, sha256)."""
-    return await connection.fetch(_CERTIFICATE_PAGE, spki, sha256, *(after or (None, None)), limit)
+    values: list[object] = []
+    conditions = ""
+    for column, value in (("spki_sha256", spki), ("sha256", sha256)):
+        if value is not None:  # a condition that may be none keeps Postgres from its index
+            values.append(value)
+            conditions += f" AND {column} = ${len(values)}"
+    if after is not None:
+        values += after
+        conditions += f" AND (first_seen, sha256) < (${len(values) - 1}, ${len(values)})"
+    values.append(limit)
+    query = _CERTIFICATE_PAGE.format(conditions=conditions, limit=f"${len(values)}")
+    return await connection.fetch(query, *values)
 
 
 async def chain(connection: Connection, id_: bytes) -> asyncpg.Record | None:
