@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.process import another_user, directory_of, environment, gone, pinfall, up
+from tests.commands.process import Up, another_user, directory_of, environment, gone, pinfall, up
 from tests.make import neutral, okhttp_text
 from tests.tools import needs
 from tests.web.test_source import proxy_header
@@ -55,11 +55,19 @@ def test_postgres_is_started_again_when_it_dies(tmp_path: Path) -> None:
         deadline = time.monotonic() + 60
         while not running.post(json.dumps(neutral(event_id="2")).encode())["duplicates"]:
             assert time.monotonic() < deadline
-        assert running.postgres() != before
+        while not _is_another(running, before):  # its children may have taken the report, too
+            assert time.monotonic() < deadline
         assert running.post(json.dumps(neutral(event_id="1")).encode())["duplicates"] == 1
         totals = running.totals()["default"]
         assert totals["accepted"] == 2
         assert totals["received"] == sum(n for result, n in totals.items() if result != "received")
+
+
+def _is_another(running: Up, before: int) -> bool:
+    try:
+        return running.postgres() != before
+    except (OSError, ValueError, IndexError):  # it is being written
+        return False
 
 
 def test_kill_9_under_load_loses_nothing_and_the_ledger_adds_up(tmp_path: Path) -> None:
