@@ -51,9 +51,10 @@ WITH shape AS (
     SELECT {", ".join(_VIOLATION)}, details::jsonb FROM new WHERE whole
 )
 INSERT INTO sighting (project, host, kind, install, estimated, leaf, signature, network,
-                      operator_network, received_at, environment)
+                      operator_network, received_at, environment, app, app_version, platform, pin_set, chain)
 SELECT project, host, kind, counted, install IS NULL, leaf, signature, network, operator_network,
-    received_at, environment
+    received_at, environment, coalesce(app_id, app_key), coalesce(app_version, ''),
+    coalesce(platform, ''), pin_set, coalesce(validated_chain, served_chain)
 FROM new WHERE NOT test
 """  # noqa: S608 (names of our own)
 

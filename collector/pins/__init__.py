@@ -1,0 +1,1 @@
+"""Pin sets: what an app release ships for a host, and what it says to a chain."""

@@ -1,0 +1,1 @@
+"""Asking a host which chain it serves."""
