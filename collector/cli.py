@@ -22,6 +22,11 @@ _COMMANDS = (
     ("check", "check", "read settings and files, report every mistake at once"),
     ("parse", "parse", "show how a report is read, without a server"),
     ("send", "send", "post report files, show what the server answered"),
+    (
+        "simulate",
+        "simulate",
+        "play a fleet of clients, with a rotation that goes wrong, or a proxy",
+    ),
     ("project", "project", "make, change and list projects"),
     ("key", "key", "make, list, limit, disable and enable ingest keys"),
     ("host", "host", "register hosts, see which are proposed"),
