@@ -129,7 +129,7 @@ def ticks(start: datetime, end: datetime) -> list[datetime]:
     step = next((s for s in _STEPS if (end - start) / s <= _TICKS), _STEPS[-1])
     zero = datetime(2000, 1, 3, tzinfo=UTC)  # a Monday
     at = zero + math.ceil((start - zero) / step) * step
-    found: list[Markup] = []
+    found: list[datetime] = []
     while at <= end and len(found) < 4 * _TICKS:
         found.append(at)
         at += step
