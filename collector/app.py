@@ -31,6 +31,7 @@ from collector.web.ingest import Ingest
 from collector.web.listener import Listener
 from collector.web.operator import operator_app, page_routes
 from collector.web.pages import Pages
+from collector.web.runbooks import Runbooks
 from collector.web.setup import Setup
 from collector.web.signin import SignIn
 from collector.workers import merge
@@ -210,6 +211,7 @@ def _operator_app(
             Pages(reading, core.clock, warning, lambda: url[0] if url else None),
             Setup(reading, manage, core.clock),
             SignIn(access, core.clock),
+            Runbooks(core.clock),
         ),
         *api_routes(
             Read(reading),

@@ -21,6 +21,8 @@ TABLE: list[tuple[str, str, object, Role | None]] = [
     ("GET", "/", None, V),
     ("GET", "/setup", None, V),
     ("POST", "/setup/hosts", None, O),
+    ("GET", "/runbooks", None, V),
+    ("GET", "/runbooks/pin_failure_spike", None, V),
     ("GET", "/sign-in", None, None),
     ("POST", "/sign-in", None, None),
     ("POST", "/sign-out", None, V),
