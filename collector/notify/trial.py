@@ -14,7 +14,6 @@ from collector.alert import (
     Cause,
     Event,
     Fact,
-    Links,
     Message,
     Reach,
     Severity,
@@ -33,8 +32,8 @@ class Tried:
     error: str | None
 
 
-def alert(now: datetime, who: str, page: str | None) -> Alert:
-    """who: asked for it. page: where a link leads."""
+def alert(now: datetime, who: str) -> Alert:
+    """who: asked for it."""
     id_ = f"test-{secrets.token_hex(6)}"
     return Alert(
         id=id_,
@@ -50,7 +49,6 @@ def alert(now: datetime, who: str, page: str | None) -> Alert:
         cause=Cause("test_traffic", 1.0, (Fact("Asked for by", who),)),
         reach=Reach(installs=0, networks=0, expected=0),
         next_steps=("Close it.",),
-        links=Links(page=page),
         dedup_key=f"pinfall/{id_}",
     )
 
