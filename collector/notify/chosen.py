@@ -1,4 +1,4 @@
-"""What an operator chose: one dataclass a type of channel. Secrets are in no repr."""
+"""What an operator chose: one dataclass a type of channel. Addresses and secrets are in no repr."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class SlackConfig(ChannelConfig):
 class PagerDutyConfig(ChannelConfig):
     routing_key: str = field(repr=False)
     min_severity: Severity = Severity.PAGE
-    url: str = "https://events.pagerduty.com"
+    url: str = field(default="https://events.pagerduty.com", repr=False)
     proxy: str | None = None
 
 
@@ -43,7 +43,7 @@ class PagerDutyConfig(ChannelConfig):
 class AlertmanagerConfig(ChannelConfig):
     """``authorization``: the whole header, such as ``Bearer …``."""
 
-    url: str
+    url: str = field(repr=False)
     authorization: str | None = field(default=None, repr=False)
     proxy: str | None = None
 
