@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
+from email.policy import SMTP
 from email.utils import format_datetime
 from hashlib import sha256
 
@@ -28,6 +29,8 @@ _TEMPLATES = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+# For every server; and a subject is not folded behind its name.
+_POLICY = SMTP.clone(max_line_length=250, cte_type="7bit")
 log = structlog.get_logger()
 
 
@@ -42,7 +45,7 @@ class Email:
         try:
             async with asyncio.timeout(_WITHIN):
                 refused, _ = await aiosmtplib.send(
-                    made,
+                    made.as_bytes(),
                     sender=config.sender,
                     recipients=list(config.to),
                     hostname=config.host,
@@ -59,7 +62,9 @@ class Email:
             raise DeliveryError(f"SMTP {codes[0]} recipients", permanent=permanent) from None
         except aiosmtplib.SMTPResponseException as error:
             # The server's words may quote what we said; its number is enough.
-            raise DeliveryError(f"SMTP {error.code}", permanent=error.code >= 500) from None
+            # A server that turns everybody away, does so for a while.
+            permanent = error.code >= 500 and not isinstance(error, aiosmtplib.SMTPConnectError)
+            raise DeliveryError(f"SMTP {error.code}", permanent=permanent) from None
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             raise DeliveryError(type(error).__name__, permanent=False) from None
         if refused:
@@ -72,7 +77,7 @@ def payload(message: Message, sender: str, to: tuple[str, ...], now: datetime) -
     alert = message.alert
     domain = sender.rpartition("@")[2]
     thread = f"<{_id(message.thread)}@{domain}>"
-    made = EmailMessage()
+    made = EmailMessage(_POLICY)
     made["Subject"] = texts.title(message, 200)
     made["From"] = f"Pinfall <{sender}>"
     made["To"] = ", ".join(to)

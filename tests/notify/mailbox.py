@@ -15,7 +15,7 @@ from email.policy import default
 
 @dataclass
 class Mailbox:
-    """``answers``: by command, instead of the usual one."""
+    """``answers``: by command, or whole line in capitals, instead of the usual one."""
 
     port: int = 0
     tls: ssl.SSLContext | None = None
@@ -29,7 +29,7 @@ class Mailbox:
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await self._talk(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError, ssl.SSLError):
             pass
         finally:
             writer.close()
@@ -46,8 +46,9 @@ class Mailbox:
         while line := (await reader.readline()).decode().strip():
             command = line.split(" ")[0].upper()
             self.commands.append(command)
-            if command in self.answers:
-                await say(self.answers[command])
+            answer = self.answers.get(line.upper(), self.answers.get(command))
+            if answer is not None:
+                await say(answer)
             elif command in ("EHLO", "HELO"):
                 more = ["mail.example"]
                 more += ["STARTTLS"] if self.starttls and not secure else []
