@@ -90,5 +90,5 @@ _NAMES = ("Cause", "Affected", "Apps", "App versions", "Platforms", "Rotation")
 
 def _told(alert: Alert) -> list[tuple[str, str]]:
     """Facts of names that are ours: annotations have names of letters."""
-    first = dict(reversed(texts.facts(alert)))
-    return [(name, first[name]) for name in _NAMES if name in first]
+    told = dict(texts.facts(alert))
+    return [(name, told[name]) for name in _NAMES if name in told]

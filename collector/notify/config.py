@@ -140,7 +140,7 @@ def _hosts(table: _Table, key: str) -> tuple[str, ...]:
 
 def _address(value: str) -> str:
     if not _ADDRESS.fullmatch(value):
-        raise ValueError(f"'{value[:80]}' is no plain address, such as oncall@example.com")
+        raise ValueError(f"{value[:80]!r} is no plain address, such as oncall@example.com")
     return value
 
 
@@ -248,7 +248,7 @@ def _channel(
         if key in ("name", "type"):
             continue
         if key not in known:
-            near = difflib.get_close_matches(key, known, 1, cutoff=0.7)
+            near = difflib.get_close_matches(key, known, 1, cutoff=0.6)
             guess = f"; is it {near[0]}?" if near else ""
             mistakes.append(f"{where}: {key[:40]!r}: no such key for {type_}{guess}")
             continue
@@ -257,8 +257,8 @@ def _channel(
             values[known[key].name] = read(table, key)
         except ValueError as error:
             mistakes.append(f"{where}: {key}: {error}")
-    if made is EmailConfig and "port" not in told and told.get("tls", "starttls") in _PORTS:
-        values["port"] = _PORTS[str(told.get("tls", "starttls"))]
+    if made is EmailConfig and "port" not in told:
+        values["port"] = _PORTS.get(str(told.get("tls", "starttls")), 0)
     mistakes += [
         f"{where}: {key}: is needed"
         for key, one in known.items()

@@ -37,8 +37,7 @@ def payload(message: Message, routing_key: str) -> dict[str, object]:
     }
     if action != "trigger":
         return told
-    details = dict(reversed(texts.facts(alert)))  # of facts of one name the first stays
-    details = dict(reversed(details.items()))
+    details = dict(texts.facts(alert))
     for number, step in enumerate(texts.steps(alert), 1):
         details[f"Next step {number}"] = step
     return {

@@ -32,7 +32,7 @@ def link(url: str | None) -> str | None:
     """A web address that ends where it should, in whatever text it stands; None: it is none."""
     if url is None or not url.startswith(("https://", "http://")) or len(url) > 2000:
         return None
-    return quote(url, safe=":/?#[]@!$&()*+,;=%~-._")
+    return quote(url, safe=":/?#[]@!$&()*+,;=%~-._", errors="replace")
 
 
 def title(message: Message, most: int = 250) -> str:
@@ -50,7 +50,7 @@ def title(message: Message, most: int = 250) -> str:
 
 
 def facts(alert: Alert) -> list[tuple[str, str]]:
-    """(name, value), what matters first; values of at most 300 characters."""
+    """(name, value), what matters first, each name once; values of at most 300 characters."""
     found = [("Host", alert.host), ("Project", alert.project)]
     found.append(("Since", time(alert.started_at)))
     if alert.ended_at is not None:
@@ -73,8 +73,12 @@ def facts(alert: Alert) -> list[tuple[str, str]]:
     found.append(("Pins", _list(alert.pins)))
     if alert.acknowledged is not None:
         found.append(("Acknowledged", f"{alert.acknowledged.by}, {time(alert.acknowledged.at)}"))
-    cleaned = [(clean(name, 60), clean(value)) for name, value in found]
-    return [(name, value) for name, value in cleaned if value]
+    told: dict[str, str] = {}
+    for name, value in found:
+        shown = clean(value)
+        if shown:
+            told.setdefault(clean(name, 60), shown)
+    return [*told.items()]
 
 
 def steps(alert: Alert) -> list[str]:
