@@ -5,7 +5,7 @@ import asyncio
 import hmac
 import json
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any
@@ -28,7 +28,7 @@ from collector.notify.sender import attempt
 from tests.conftest import Clock
 from tests.make import NOON
 from tests.notify.making import alert, message
-from tests.notify.receiver import SECRET, Receiver, nobody, receiving
+from tests.notify.receiver import SECRET, Receiver, nobody
 
 TYPES: dict[str, Callable[[str], ChannelConfig]] = {
     "slack": lambda url: SlackConfig(name="c", url=url),
@@ -37,18 +37,6 @@ TYPES: dict[str, Callable[[str], ChannelConfig]] = {
     "webhook": lambda url: WebhookConfig(name="c", url=url, secret=SECRET, authorization=SECRET),
 }
 each = pytest.mark.parametrize("type_", list(TYPES))
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with receiving() as opened_receiver:
-        yield opened_receiver
-
-
-@pytest.fixture
-async def poster(clock: Clock) -> AsyncIterator[Poster]:
-    async with opened(clock) as opened_poster:
-        yield opened_poster
 
 
 def made(type_: str, url: str, poster: Poster) -> Channel:

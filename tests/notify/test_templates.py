@@ -1,7 +1,6 @@
 """Bodies by templates, each in a process of its own."""
 
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -14,13 +13,7 @@ from collector.notify.templating import rendered
 from collector.notify.webhook import offered
 from tests.conftest import Clock
 from tests.notify.making import alert, message
-from tests.notify.receiver import SECRET, Receiver, receiving
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with receiving() as opened_receiver:
-        yield opened_receiver
+from tests.notify.receiver import SECRET, Receiver
 
 
 async def test_a_body_of_ones_own_is_signed_too(receiver: Receiver, clock: Clock) -> None:
