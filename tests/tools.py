@@ -21,6 +21,7 @@ APT = {
     "okhttp": "libokhttp-java libokio-java libjsr305-java",
     "npm": "npm",
     "promtool": "prometheus",
+    "prometheus-alertmanager": "prometheus-alertmanager",
 }
 
 

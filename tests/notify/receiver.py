@@ -34,6 +34,7 @@ class Receiver:
     port: int
     answers: list[str] = field(default_factory=lambda: ["200"])
     asked: list[Asked] = field(default_factory=list)
+    release: asyncio.Event = field(default_factory=asyncio.Event)  # ends what is "held"
 
     @property
     def url(self) -> str:
@@ -45,6 +46,8 @@ class Receiver:
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         words, _, more = answer.partition(" ")
         match words:
+            case "held":
+                await self.release.wait()
             case "slow":
                 await asyncio.sleep(3600)
             case "huge":

@@ -103,7 +103,7 @@ async def test_tried_again_and_given_up_and_nothing_told_of_where(
             waits.append(await box.pool.fetchval("SELECT due_at FROM delivery_out") - clock.now)
             clock.now = await box.pool.fetchval("SELECT due_at FROM delivery_out")
     assert waits[:2] == [10 * SECOND, 120 * SECOND]
-    row = await box.pool.fetchrow("SELECT state, tries, last_error FROM delivery_out")
+    (row,) = await box.pool.fetch("SELECT state, tries, last_error FROM delivery_out")
     assert tuple(row) == ("given_up", 3, "HTTP 404")
     assert [site.count("hook", result) for result in ("sent", "retried", "given_up")] == [0, 2, 1]
     everything = f"{logs} {await box.pool.fetch('SELECT * FROM delivery_out, alert')}"
@@ -177,15 +177,17 @@ async def test_who_was_overtaken_sends_and_settles_nothing(
     assert len(receiver.asked) == 1
     # One that was on its way when another took over is sent again by that one.
     await site.announce(Event.CAUSE_CHANGED, epoch=new)
-    receiver.answers = ["slow", "200"]
+    receiver.answers = ["held"]
     begun = asyncio.create_task(site.sender.round(new))
     async with asyncio.timeout(30):
         while len(receiver.asked) < 2:
             await asyncio.sleep(0.01)
-    await box.pool.execute("UPDATE watcher_lease SET epoch = epoch + 1")
-    await begun
+        await box.pool.execute("UPDATE watcher_lease SET epoch = epoch + 1")
+        receiver.release.set()
+        await begun
+        await site.sender.idle()
     assert site.count("hook", "sent") == 1
-    await site.sender.close()
+    assert (await box.states())[-1] == ("cause_changed", "waiting")
 
 
 async def test_postgres_away_is_told_and_over_when_it_is_back(
@@ -296,5 +298,5 @@ async def test_a_receiver_that_is_not_there_is_told_of_by_name(
     site = Site(box, poster, clock, config)
     await site.announce(Event.FIRED)
     await site.send()
-    row = await box.pool.fetchrow("SELECT channel, last_error FROM delivery_out")
+    (row,) = await box.pool.fetch("SELECT channel, last_error FROM delivery_out")
     assert tuple(row) == ("slack", "ClientConnectorError: Connection refused")
