@@ -81,7 +81,7 @@ async def put(
         elif event is Event.RESOLVED and await _goes_on(connection, alert, one.channel, thread):
             state = "joined"  # whoever was paged hears of the end once all of it is over
         told = [(event, state)]
-        if one.keyed and event is Event.FIRED and last is not None and last["event"] != "resolved":
+        if one.keyed and pages and last is not None and last["event"] != Event.RESOLVED:
             told.insert(0, (Event.RESOLVED, state))  # an open incident would swallow the new page
         for what, how in told:
             await connection.execute(

@@ -160,14 +160,15 @@ async def test_a_page_that_never_went_out_swallows_none(box: Box) -> None:
     assert await box.all_sent("phone") == [("pinfall/b1", Event.FIRED)]
 
 
-async def test_to_page_again_the_open_incident_is_closed_first(box: Box) -> None:
+@pytest.mark.parametrize("event", [Event.FIRED, Event.BECAME_PAGE])
+async def test_to_page_again_the_open_incident_is_closed_first(box: Box, event: Event) -> None:
     await box.put(alert(), Event.FIRED, PAGER, SLACK)
     await box.all_sent("pager")
-    await box.put(alert(), Event.FIRED, PAGER, SLACK, now=NOON + MINUTE)
+    await box.put(alert(), event, PAGER, SLACK, now=NOON + MINUTE)
     assert await box.all_sent("pager", NOON + MINUTE) == [
-        ("pinfall/a1", Event.RESOLVED), ("pinfall/a1", Event.FIRED),
+        ("pinfall/a1", Event.RESOLVED), ("pinfall/a1", event),
     ]  # fmt: skip
-    assert [event for _, event in await box.all_sent("slack", NOON + MINUTE)] == [Event.FIRED] * 2
+    assert [told for _, told in await box.all_sent("slack", NOON + MINUTE)] == [Event.FIRED, event]
 
 
 async def test_a_stale_epoch_is_refused_everywhere(box: Box) -> None:

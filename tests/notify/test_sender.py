@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-from collector.alert import Event, State
+from collector.alert import Acknowledged, Event, State
 from collector.metrics import Metrics
 from collector.notify.announce import announce
 from collector.notify.blind import Blind
@@ -88,6 +88,23 @@ async def test_from_an_alert_to_its_receivers(
     ]  # fmt: skip
     assert [site.count(name, "sent") for name in ("slack", "pager")] == [2, 2]
     assert {state for _, state in await box.states()} == {"sent"}
+
+
+async def test_what_a_person_did_is_told_without_an_epoch(
+    box: Box, poster: Poster, clock: Clock, receiver: Receiver
+) -> None:
+    pager = PagerDutyConfig(name="pager", routing_key=SECRET, url=receiver.url)
+    site = Site(box, poster, clock, pager, hook(receiver))
+    await site.announce(Event.FIRED)
+    async with box.pool.acquire() as connection, connection.transaction():
+        told = await alerts.acknowledge(connection, "a1", Acknowledged("ada", NOON))
+        await announce(
+            connection, site.configs, told, Event.ACKNOWLEDGED, epoch=None, now=clock.now
+        )
+    await site.send()
+    actions = [asked.json["event_action"] for asked in receiver.asked if "v2" in asked.path]
+    assert actions == ["trigger", "acknowledge"]
+    assert len(receiver.asked) == 3
 
 
 async def test_tried_again_and_given_up_and_nothing_told_of_where(
