@@ -17,12 +17,17 @@ from collector.core import Core, Round, Tick, open_core, opened_pool
 from collector.intake.keyring import REFRESH
 from collector.intake.maintain import Keep, fold, forget_marked, maintain, make_partitions
 from collector.listeners import SHUTDOWN, bound, listen, public_tls, reserved
+from collector.notify.channel import Channel
+from collector.notify.chosen import ChannelConfig
+from collector.notify.opening import channels as open_channels
+from collector.notify.opening import opened
 from collector.settings import Address, Settings
 from collector.web.access import Access
 from collector.web.api.certs import Certs
 from collector.web.api.change import Changes
 from collector.web.api.imports import Imports
 from collector.web.api.manage import Manage
+from collector.web.api.notify import NotifyTest
 from collector.web.api.people import People
 from collector.web.api.read import Read
 from collector.web.api.routes import api_routes
@@ -87,7 +92,10 @@ def _reachable(address: Address) -> str:
 
 @asynccontextmanager
 async def collecting(
-    settings: Settings, clock: Callable[[], datetime] = utc_now, workers: int = 1
+    settings: Settings,
+    clock: Callable[[], datetime] = utc_now,
+    workers: int = 1,
+    channels: Sequence[ChannelConfig] = (),
 ) -> AsyncIterator[Collector]:
     """Run a collector for the life of the block.
 
@@ -114,7 +122,8 @@ async def collecting(
         if fleet is None:
             tls = await public_tls(stack, settings)
         url: list[str] = []
-        operator = _operator_app(core, reading, access, fleet, url)
+        ways = open_channels(channels, await stack.enter_async_context(opened(clock)))
+        operator = _operator_app(core, reading, access, fleet, url, ways)
         runner = web.AppRunner(operator, access_log=None, shutdown_timeout=SHUTDOWN)
         operator_port = await listen(stack, runner, bound(settings.operator_address))
         if fleet is None:
@@ -199,7 +208,12 @@ def _spooling(core: Core) -> list[Round]:
 
 
 def _operator_app(
-    core: Core, reading: asyncpg.Pool, access: Access, fleet: Fleet | None, url: Sequence[str]
+    core: Core,
+    reading: asyncpg.Pool,
+    access: Access,
+    fleet: Fleet | None,
+    url: Sequence[str],
+    ways: Sequence[Channel],
 ) -> web.Application:
     """url: of the public listener, once it is known."""
     warning = fleet.warning if fleet else core.warning
@@ -219,6 +233,7 @@ def _operator_app(
             Certs(reading, core.keyring, changes),
             People(reading, access, core.keyring, changes),
             Imports(reading, core.keyring, core.taking, changes),
+            NotifyTest(ways, changes),
         ),
     ]
     return operator_app(access, routes)

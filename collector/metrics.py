@@ -118,6 +118,10 @@ class Metrics:
             "Items that a worker had taken in and not decided when it died: received, and no result.",
             registry=registry,
         )  # fmt: skip
+        self.deliveries = Counter(
+            "pinfall_deliveries_total", "Messages to channels, by what became of a try.",
+            ["channel", "result"], registry=registry,
+        )  # fmt: skip
         self.build = Gauge("pinfall_build_info", "1, labelled.", ["version"], registry=registry)
         self.build.labels(version=__version__).set(1)
         # received minus all results: kept as a number, so that one scrape adds up exactly.
@@ -196,6 +200,11 @@ class Metrics:
         self.ratio.clear()
         for (project, host, source), ratio in ratios.items():
             self.ratio.labels(project=project, host=host, source=source).set(ratio)
+
+    def know_channels(self, names: Collection[str]) -> None:
+        for name in names:
+            for result in ("sent", "retried", "given_up"):
+                self.deliveries.labels(channel=name, result=result)
 
     def know_project(self, name: str) -> None:
         if name in self._projects:

@@ -46,6 +46,7 @@ TABLE: list[tuple[str, str, object, Role | None]] = [
     ("GET", "/api/v1/certs", None, V),
     ("POST", "/api/v1/certs", {"pins": [PIN]}, P),
     ("DELETE", "/api/v1/certs/nobody", None, O),
+    ("POST", "/api/v1/notify-test", {}, O),
     ("GET", "/api/v1/tokens", None, O),
     ("POST", "/api/v1/tokens", {"name": "t", "role": "viewer"}, O),
     ("DELETE", "/api/v1/tokens/nobody", None, O),
@@ -172,6 +173,7 @@ async def test_every_change_is_in_the_audit(site: Site) -> None:
         ("POST", f"/api/v1/keys/{site.key}/enable", {}),
         ("POST", "/api/v1/certs", {"pins": [PIN], "project": "p"}),
         ("DELETE", f"/api/v1/certs/{PIN.replace('/', '%2F')}", None),
+        ("POST", "/api/v1/notify-test", {}),
         ("POST", "/api/v1/tokens", {"name": "t", "role": "viewer"}),
         ("DELETE", "/api/v1/tokens/t", None),
         ("POST", "/api/v1/forget", {"install": "planted-install"}),
@@ -183,7 +185,7 @@ async def test_every_change_is_in_the_audit(site: Site) -> None:
     lines = (await site.call("GET", "/api/v1/audit")).json["audit"]
     assert [line["action"] for line in reversed(lines)] == [
         "project.added", "project.hosts_set", "project.hosts_set", "project.hosts_set", "key.added",
-        "key.set", "key.disabled", "key.enabled", "cert.added", "cert.removed", "token.added",
+        "key.set", "key.disabled", "key.enabled", "cert.added", "cert.removed", "channel.tested", "token.added",
         "token.revoked", "install.forgotten", "project.forgotten",
     ]  # fmt: skip
     assert {line["who"] for line in lines} == {"this machine"}

@@ -225,6 +225,11 @@ def _paths() -> Schema:
                                      _path("pin", "`sha256/…`, or its hash in base64 or hex."),
                                      _parameter("project", _FILTER, "In this project only.")]),
         },
+        "/notify-test": {
+            "post": _operation("testChannels", "Send a test alert to a channel, or to all.", O, _object(
+                {"results": listed(_object({"channel": TEXT, "type": TEXT, "error": nullable(TEXT)}))}),
+                takes=_object({}, channel=nullable(_NAME))),
+        },
         "/tokens": {
             "get": _operation("listTokens", "Tokens, without their secrets.", O,
                               _object({"tokens": listed(ref("Token"))})),

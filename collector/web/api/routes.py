@@ -11,6 +11,7 @@ from collector.web.access import Role
 from collector.web.api.certs import Certs
 from collector.web.api.imports import Imports
 from collector.web.api.manage import Manage
+from collector.web.api.notify import NotifyTest
 from collector.web.api.openapi import document
 from collector.web.api.people import People
 from collector.web.api.read import Read
@@ -30,7 +31,12 @@ class Route(NamedTuple):
 
 
 def api_routes(
-    read: Read, manage: Manage, certs: Certs, people: People, imports: Imports
+    read: Read,
+    manage: Manage,
+    certs: Certs,
+    people: People,
+    imports: Imports,
+    notify: NotifyTest,
 ) -> list[Route]:
     v1 = "/api/v1"
     return [
@@ -50,6 +56,7 @@ def api_routes(
         Route("GET", f"{v1}/certs", certs.list_certs, V),
         Route("POST", f"{v1}/certs", certs.add_certs, P),
         Route("DELETE", f"{v1}/certs/{{pin:{_ANY}}}", certs.remove_cert, O),
+        Route("POST", f"{v1}/notify-test", notify.send, O),
         Route("GET", f"{v1}/tokens", people.list_tokens, O),
         Route("POST", f"{v1}/tokens", people.add_token, O),
         Route("DELETE", f"{v1}/tokens/{{name:{_ANY}}}", people.revoke_token, O),
