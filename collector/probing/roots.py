@@ -27,15 +27,16 @@ class Roots:
 @cache
 def public_roots() -> Roots:
     """Mozilla's, as certifi brings them."""
-    return _roots(Path(certifi.where()).read_bytes(), is_public=True)
+    return roots_of(Path(certifi.where()).read_bytes(), is_public=True)
 
 
 def private_roots(pem: bytes) -> Roots:
     """Raises ValueError if there is no certificate in it, or one that cannot be read."""
-    return _roots(pem, is_public=False)
+    return roots_of(pem, is_public=False)
 
 
-def _roots(pem: bytes, *, is_public: bool) -> Roots:
+def roots_of(pem: bytes, *, is_public: bool) -> Roots:
+    """Raises ValueError, as ``private_roots`` does."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # serial 0 of some old root
         try:

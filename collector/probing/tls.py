@@ -19,7 +19,7 @@ SECONDS = 10.0  # of one question, whatever the server does meanwhile
 MOST_BYTES = 64 * 1024  # of a chain
 _MOST_READ = 3 * MOST_BYTES  # bytes of a handshake: two chains' worth of what else it may hold
 _READ = 16 * 1024
-_ALERT = re.compile(r"(?:TLSV1|TLSV13|SSLV3)_ALERT_(\w+)")
+_ALERT = re.compile(r"(?:TLSV1|TLSV13|SSLV3)_(?:ALERT_)?(\w+)")
 # OpenSSL's words for bytes that are no TLS. A server of TLS may err so too, but then is none.
 _NOT_TLS = frozenset({
     "WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "PACKET_LENGTH_TOO_LONG",
@@ -97,7 +97,8 @@ async def ask(
     except ConnectionRefusedError:
         return Answer(place, asked, ProbeState.REFUSED)
     except OSError as error:
-        state = ProbeState.CLOSED if is_connected else ProbeState.UNREACHABLE
+        has_hung_up = is_connected or isinstance(error, ConnectionResetError)
+        state = ProbeState.CLOSED if has_hung_up else ProbeState.UNREACHABLE
         return Answer(place, asked, state, error.strerror or type(error).__name__)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import warnings
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,7 +21,6 @@ from collector.reports.certificates import certificate_from_der, facts, signed_b
 from collector.reports.line import utc
 
 _DEEPEST = 6  # intermediates of a path
-_ALIKE = 3  # certificates of one name and key that are tried: more would only make a search long
 _LARGEST_KEY = 8192  # bits of RSA
 _PROBLEM = 300  # characters
 _AGNOSTIC = verification.Criticality.AGNOSTIC
@@ -58,7 +56,8 @@ class Trust:
 def check(chain: Sequence[Certificate], host: str, at: datetime, roots: Roots) -> Trust:
     """By cryptography's path verifier. chain: leaf first, then whatever was sent, in any order.
 
-    Costs a millisecond; some hundred where a server does its worst: not for an event loop.
+    Costs a millisecond, more where a server does its worst: not for an event loop. The verifier bounds
+    its search by itself.
     Raises ValueError for an empty chain.
     """
     if not chain:
@@ -68,7 +67,7 @@ def check(chain: Sequence[Certificate], host: str, at: datetime, roots: Roots) -
         leaf = _load(chain[0])
         if leaf is None:
             return Trust((), Problem.UNREADABLE, "the leaf cannot be read")
-        sent = _few([read for each in chain[1:] if (read := _load(each)) is not None])
+        sent = [read for each in chain[1:] if (read := _load(each)) is not None]
         try:
             found = _verifier(host, at, roots).verify(leaf, sent)
         except (verification.VerificationError, ValueError) as error:
@@ -86,19 +85,6 @@ def _load(certificate: Certificate) -> x509.Certificate | None:
     if isinstance(key, rsa.RSAPublicKey) and key.key_size > _LARGEST_KEY:
         return None  # made to cost milliseconds; no authority has such a key
     return loaded
-
-
-def _few(sent: list[x509.Certificate]) -> list[x509.Certificate]:
-    """Without what could only be there to make the search long: it tries every path."""
-    seen: Counter[tuple[bytes, bytes]] = Counter()
-    kept = []
-    for certificate in dict.fromkeys(sent):
-        own = certificate_from_der(certificate.public_bytes(Encoding.DER))
-        place = certificate.subject.public_bytes(), own.spki_sha256
-        seen[place] += 1
-        if seen[place] <= _ALIKE:
-            kept.append(certificate)
-    return kept
 
 
 def _verifier(host: str, at: datetime, roots: Roots) -> verification.ServerVerifier:

@@ -186,7 +186,7 @@ class Leaf(NamedTuple):
 
 _LEAVES = """
 SELECT host, port, ders[1] AS der, trusted, first_seen, last_seen FROM served_chain
-WHERE last_seen >= coalesce($1, '-infinity') AND ($2::text[] IS NULL OR host = ANY($2))
+WHERE last_seen >= coalesce($1::timestamptz, '-infinity') AND ($2::text[] IS NULL OR host = ANY($2))
 ORDER BY host, port, last_seen DESC
 """
 
