@@ -30,6 +30,8 @@ TASKS = (
     "spool",
     "settle",
     "recollect",
+    "probe",
+    "expiries",
 )
 REFUSALS = ("not_http", "crowded", "overloaded", "too_slow")
 SOURCES = ("trusted", "public")  # whose word a number of connections is
@@ -118,6 +120,11 @@ class Metrics:
             "Items that a worker had taken in and not decided when it died: received, and no result.",
             registry=registry,
         )  # fmt: skip
+        self.not_after = Gauge(
+            "pinfall_certificate_not_after_timestamp_seconds",
+            "When the first certificate of a role ends, of what a host serves now.",
+            ["host", "role"], registry=registry,
+        )  # fmt: skip
         self.build = Gauge("pinfall_build_info", "1, labelled.", ["version"], registry=registry)
         self.build.labels(version=__version__).set(1)
         # received minus all results: kept as a number, so that one scrape adds up exactly.
@@ -196,6 +203,12 @@ class Metrics:
         self.ratio.clear()
         for (project, host, source), ratio in ratios.items():
             self.ratio.labels(project=project, host=host, source=source).set(ratio)
+
+    def expiries(self, ends: Mapping[tuple[str, str], float]) -> None:
+        """ends: by host and role; what is not among them is absent from here on."""
+        self.not_after.clear()
+        for (host, role), end in ends.items():
+            self.not_after.labels(host=host, role=role).set(end)
 
     def know_project(self, name: str) -> None:
         if name in self._projects:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import asyncpg
 
@@ -116,13 +116,20 @@ async def to_probe(connection: Connection) -> list[Probed]:
 
 
 async def set_probing(
-    connection: Connection, project: ProjectId, host: str, *, port: int, third_party: bool
+    connection: Connection,
+    project: ProjectId,
+    host: str,
+    *,
+    port: int | None = None,
+    third_party: bool | None = None,
 ) -> bool:
-    """How a registered host is asked, and whose rotations its are; False where it was so already."""
+    """How a registered host is asked, and whose rotations its are; None: as it was. False where all was
+    so already."""
     changed = await connection.execute(
         """
-        UPDATE host SET port = $3, third_party = $4
-        WHERE project = $1 AND name = $2 AND registered AND (port, third_party) <> ($3, $4)
+        UPDATE host SET port = coalesce($3, port), third_party = coalesce($4, third_party)
+        WHERE project = $1 AND name = $2 AND registered
+            AND (port, third_party) <> (coalesce($3, port), coalesce($4, third_party))
         """,
         project,
         host,
@@ -130,6 +137,32 @@ async def set_probing(
         third_party,
     )
     return changed != "UPDATE 0"
+
+
+async def probing(connection: Connection, project: str, host: str) -> dict[str, Any]:
+    """port and third_party of a registered host; as a new one has them where it is none."""
+    row = await connection.fetchrow(
+        """
+        SELECT h.port, h.third_party FROM host h JOIN project p ON p.id = h.project
+        WHERE p.name = $1 AND p.forgotten_at IS NULL AND h.name = $2 AND h.registered
+        """,
+        project,
+        host,
+    )
+    return {"port": 443, "third_party": False} if row is None else dict(row)
+
+
+async def is_third_party(connection: Connection, project: str, host: str) -> bool | None:
+    """None: the host is not registered in this project."""
+    found: bool | None = await connection.fetchval(
+        """
+        SELECT h.third_party FROM host h JOIN project p ON p.id = h.project
+        WHERE p.name = $1 AND p.forgotten_at IS NULL AND h.name = $2 AND h.registered
+        """,
+        project,
+        host,
+    )
+    return found
 
 
 _REGISTER = """

@@ -13,6 +13,7 @@ from collector.web.api.imports import Imports
 from collector.web.api.manage import Manage
 from collector.web.api.openapi import document
 from collector.web.api.people import People
+from collector.web.api.probes import Probes
 from collector.web.api.read import Read
 
 V, P, O = Role.VIEWER, Role.PIPELINE, Role.OPERATOR  # noqa: E741 (a table reads best in columns)
@@ -30,7 +31,7 @@ class Route(NamedTuple):
 
 
 def api_routes(
-    read: Read, manage: Manage, certs: Certs, people: People, imports: Imports
+    read: Read, manage: Manage, certs: Certs, people: People, imports: Imports, probes: Probes
 ) -> list[Route]:
     v1 = "/api/v1"
     return [
@@ -47,6 +48,8 @@ def api_routes(
         Route("GET", f"{v1}/hosts", manage.list_hosts, V),
         Route("POST", f"{v1}/hosts", manage.add_host, O),
         Route("DELETE", f"{v1}/hosts/{{project:{_ANY}}}/{{host:{_ANY}}}", manage.remove_host, O),
+        Route("GET", f"{v1}/hosts/{{project:{_ANY}}}/{{host:{_ANY}}}/served", probes.served, V),
+        Route("POST", f"{v1}/probes", probes.submit, P),
         Route("GET", f"{v1}/certs", certs.list_certs, V),
         Route("POST", f"{v1}/certs", certs.add_certs, P),
         Route("DELETE", f"{v1}/certs/{{pin:{_ANY}}}", certs.remove_cert, O),
