@@ -354,3 +354,21 @@ async def test_a_name_is_resolved_once_and_only_what_is_allowed_is_asked(tmp_pat
         found = await chain_of(HOST, port, resolve=rebinding, named=[loopback])
         assert states(found) == [S.CLOSED] * 3
         assert len(connections) == 3
+
+
+def test_on_the_loop_that_serves(tmp_path: Path) -> None:
+    """`serve` runs on uvloop, whose sockets are others than asyncio's."""
+    uvloop = pytest.importorskip("uvloop")
+    leaf, file = ecdsa(tmp_path)
+
+    async def both(port: int) -> tuple[Found, Found]:
+        return await probe(port, "127.0.0.1", "::1"), await probe(1)
+
+    with (
+        servers.listening(servers.tls(file)) as port,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        found, nobody = runner.run(both(port))
+    assert states(found) == [S.SERVED, S.NOT_OFFERED, S.SERVED, *[S.REFUSED] * 3]
+    assert ders(found.answers[0])[0] == leaf.der
+    assert states(nobody) == [S.REFUSED] * 3
