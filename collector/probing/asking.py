@@ -12,7 +12,7 @@ from collector.probing.addresses import MOST, IPAddress, chosen, why_not
 from collector.probing.resolving import Resolve, ResolvingError, system_resolver
 from collector.probing.tls import ClientCertificate
 
-AT_ONCE = 16  # handshakes of one process
+AT_ONCE = 32  # handshakes of one process
 _NEVER_SAID_TLS = frozenset({
     ProbeState.REFUSED, ProbeState.UNREACHABLE, ProbeState.NO_CLIENT_CERTIFICATE,
 })  # fmt: skip

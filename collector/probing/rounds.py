@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
@@ -23,8 +23,7 @@ from collector.store import hosts, served
 from collector.store.connect import STORE_DOWN, Connection
 
 log = structlog.get_logger()
-HOSTS_AT_ONCE = 16
-_LONGEST = 120.0  # seconds of one host, whatever happens
+HOSTS_AT_ONCE = 64  # most of them wait for room to ask
 _LOOKS = 3  # ago: a flush that took its ids then has committed by now
 _MOST_SIGHTINGS = 200_000  # that one look reads
 _FORGET = timedelta(hours=1)
@@ -69,22 +68,38 @@ class Prober:
             every = targets(self._named, await hosts.to_probe(connection))
             wanted = await self.unknown(connection, {target.host for target in every})
             last = await served.turns(connection)
-            for target in every:
+            for target in self._due(every, wanted, last, now):
                 if len(self._tasks) >= HOSTS_AT_ONCE:
                     break
-                before = last.get((target.host, target.port))
-                at = due_at(target, before)
-                if target.host in wanted and before is not None and at is not None:
-                    at = min(at, before + SOONEST)
-                if (at is None or at <= now) and (target.host, target.port) not in self._tasks:
-                    until = before or now - USUAL
-                    if await served.take_turn(
-                        connection, target.host, target.port, now=now, unless_since=until
-                    ):
-                        self._begin(target)
+                place = target.host, target.port
+                until = last.get(place, now - USUAL)
+                if await served.take_turn(connection, *place, now=now, unless_since=until):
+                    self._begin(target)
             if self._forgot is None or now - self._forgot >= _FORGET:
                 await served.forget(connection, now)
                 self._forgot = now
+
+    def _due(
+        self,
+        every: Sequence[Target],
+        wanted: Collection[str],
+        last: Mapping[tuple[str, int], datetime],
+        now: datetime,
+    ) -> list[Target]:
+        """Who waits longest first. wanted: hosts that are due sooner than usual."""
+        found: list[tuple[datetime, Target]] = []
+        for target in every:
+            place = target.host, target.port
+            before = last.get(place)
+            at = due_at(target, before)
+            if at is None or before is None:
+                at = now - USUAL
+            elif target.host in wanted:
+                at = min(at, before + SOONEST)
+            if at <= now and place not in self._tasks:
+                found.append((at, target))
+        found.sort(key=lambda each: each[0])
+        return [target for _, target in found]
 
     async def unknown(self, connection: Connection, names: Collection[str]) -> set[str]:
         """Hosts among these with new sightings whose leaf no chain of theirs has: a rotation nobody
@@ -117,17 +132,16 @@ class Prober:
 
     async def _probe(self, target: Target) -> None:
         try:
-            async with asyncio.timeout(_LONGEST):
-                found = await chain_of(
-                    target.host,
-                    target.port,
-                    resolve=self._resolve,
-                    allow_private=target.allow_private,
-                    named=target.addresses,
-                    client=target.client,
-                    room=self._room,
-                )
-                await keep(self._pool, target, found, self._clock())
+            found = await chain_of(
+                target.host,
+                target.port,
+                resolve=self._resolve,
+                allow_private=target.allow_private,
+                named=target.addresses,
+                client=target.client,
+                room=self._room,
+            )
+            await keep(self._pool, target, found, self._clock())
         except STORE_DOWN as error:  # another turn comes
             log.warning("probe.not_kept", host=target.host, error=type(error).__name__)
         except Exception as error:

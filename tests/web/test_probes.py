@@ -201,3 +201,25 @@ async def test_nothing_of_a_report_leads_to_a_probe(site: Site, tmp_path: Path) 
         states = (await site.call("GET", f"{V1}/hosts")).json["hosts"]
         assert {row["state"] for row in states} == {"admitted"}
     assert came == []
+
+
+async def test_a_report_with_a_key_nobody_knows_has_its_host_asked_at_once(
+    site: Site, clock: Clock
+) -> None:
+    """A registered host: the one of the file."""
+
+    async def turn() -> object:
+        async with site.pool.acquire() as connection:
+            return (await served.turns(connection)).get((HOST, 443))
+
+    async def look(seconds: int) -> object:
+        clock.now += timedelta(seconds=seconds)
+        await site.collector.tick("probe")
+        return await turn()
+
+    first = await look(0)
+    assert first == NOON
+    assert await look(65) == first
+    told = await site.post(neutral(host=HOST, install_id="i"))
+    assert told.json["accepted"] == 1
+    assert await look(5) == NOON + timedelta(seconds=70)
