@@ -13,6 +13,7 @@ import asyncpg
 import structlog
 from aiohttp import web
 
+from collector import pinfall_toml
 from collector.core import Core, Round, Tick, open_core, opened_pool
 from collector.intake.keyring import REFRESH
 from collector.intake.maintain import Keep, fold, forget_marked, maintain, make_partitions
@@ -21,6 +22,10 @@ from collector.notify.channel import Channel
 from collector.notify.chosen import ChannelConfig
 from collector.notify.opening import channels as open_channels
 from collector.notify.opening import opened
+from collector.pinfall_toml import PinfallToml
+from collector.probing.expiries import expiries
+from collector.probing.resolving import Resolve, system_resolver
+from collector.probing.rounds import Prober
 from collector.settings import Address, Settings
 from collector.web.access import Access
 from collector.web.api.certs import Certs
@@ -29,6 +34,7 @@ from collector.web.api.imports import Imports
 from collector.web.api.manage import Manage
 from collector.web.api.notify import NotifyTest
 from collector.web.api.people import People
+from collector.web.api.probes import Probes
 from collector.web.api.read import Read
 from collector.web.api.routes import api_routes
 from collector.web.health import Health
@@ -96,6 +102,7 @@ async def collecting(
     clock: Callable[[], datetime] = utc_now,
     workers: int = 1,
     channels: Sequence[ChannelConfig] = (),
+    resolve: Resolve = system_resolver,
 ) -> AsyncIterator[Collector]:
     """Run a collector for the life of the block.
 
@@ -104,6 +111,7 @@ async def collecting(
     of their own stand where the public listener would, and this one does all the rest.
     Raises PinfallError where it cannot start.
     """
+    config = pinfall_toml.load(settings.config)
     async with AsyncExitStack() as stack:
         core = await open_core(stack, "collector", settings, clock)
         # Pages have connections of their own: people who reload do not hold up reports.
@@ -117,13 +125,16 @@ async def collecting(
             public = stack.enter_context(reserved(settings.public_address))
             address = replace(settings.public_address, port=int(public.getsockname()[1]))
             fleet = Fleet(workers, lambda link, n: command(link, n, address), core.metrics)
-        rounds = _rounds(core, access, fleet)
+        prober = Prober(core.pool, clock, config.hosts, resolve)
+        await stack.enter_async_context(prober.running())
+        rounds = (*_rounds(core, access, fleet), ("probe", 5.0, prober.tick))
         await core.go_round(stack, rounds)
         if fleet is None:
             tls = await public_tls(stack, settings)
         url: list[str] = []
         ways = open_channels(channels, await stack.enter_async_context(opened(clock)))
         operator = _operator_app(core, reading, access, fleet, url, ways)
+        operator = _operator_app(core, reading, access, fleet, url, config)
         runner = web.AppRunner(operator, access_log=None, shutdown_timeout=SHUTDOWN)
         operator_port = await listen(stack, runner, bound(settings.operator_address))
         if fleet is None:
@@ -189,6 +200,9 @@ def _rounds(core: Core, access: Access, fleet: Fleet | None) -> tuple[Round, ...
     def upkeep() -> Awaitable[None]:
         return maintain(pool, core.clock(), keep)
 
+    async def tell_expiries() -> None:
+        core.metrics.expiries(await expiries(pool, core.clock()))
+
     return (
         ("keys", REFRESH, fleet.forgetting_projects(core.keys) if fleet else core.keys),
         ("access", REFRESH, access.refresh),
@@ -199,6 +213,7 @@ def _rounds(core: Core, access: Access, fleet: Fleet | None) -> tuple[Round, ...
         ("maintain", 3600.0, upkeep),
         ("settle", 5.0, core.settle),
         ("recollect", 10.0, core.recollect),
+        ("expiries", 30.0, tell_expiries),
         *_spooling(core),
     )
 
@@ -214,6 +229,7 @@ def _operator_app(
     fleet: Fleet | None,
     url: Sequence[str],
     ways: Sequence[Channel],
+    config: PinfallToml,
 ) -> web.Application:
     """url: of the public listener, once it is known."""
     warning = fleet.warning if fleet else core.warning
@@ -234,6 +250,7 @@ def _operator_app(
             People(reading, access, core.keyring, changes),
             Imports(reading, core.keyring, core.taking, changes),
             NotifyTest(ways, changes),
+            Probes(reading, changes, config.hosts),
         ),
     ]
     return operator_app(access, routes)

@@ -30,6 +30,7 @@ _COMMANDS = (
     ("project", "project", "make, change and list projects"),
     ("key", "key", "make, list, limit, disable and enable ingest keys"),
     ("host", "host", "register hosts, see which are proposed"),
+    ("probe", "probe", "the chain that a host serves, address by address"),
     ("certs", "certs", "public keys that you had certified yourselves"),
     ("notify-test", "notify_test", "send a test alert to channels"),
     ("token", "token", "who may use the operator listener, and as what"),

@@ -30,6 +30,8 @@ TASKS = (
     "spool",
     "settle",
     "recollect",
+    "probe",
+    "expiries",
 )
 REFUSALS = ("not_http", "crowded", "overloaded", "too_slow")
 SOURCES = ("trusted", "public")  # whose word a number of connections is
@@ -121,6 +123,10 @@ class Metrics:
         self.deliveries = Counter(
             "pinfall_deliveries_total", "Messages to channels, by what became of a try.",
             ["channel", "result"], registry=registry,
+        self.not_after = Gauge(
+            "pinfall_certificate_not_after_timestamp_seconds",
+            "When the first certificate of a role ends, of what a host serves now.",
+            ["host", "role"], registry=registry,
         )  # fmt: skip
         self.build = Gauge("pinfall_build_info", "1, labelled.", ["version"], registry=registry)
         self.build.labels(version=__version__).set(1)
@@ -205,6 +211,11 @@ class Metrics:
         for name in names:
             for result in ("sent", "retried", "given_up"):
                 self.deliveries.labels(channel=name, result=result)
+    def expiries(self, ends: Mapping[tuple[str, str], float]) -> None:
+        """ends: by host and role; what is not among them is absent from here on."""
+        self.not_after.clear()
+        for (host, role), end in ends.items():
+            self.not_after.labels(host=host, role=role).set(end)
 
     def know_project(self, name: str) -> None:
         if name in self._projects:

@@ -43,6 +43,17 @@ TABLE: list[tuple[str, str, object, Role | None]] = [
     ("GET", "/api/v1/hosts", None, V),
     ("POST", "/api/v1/hosts", {"project": "default", "host": "a.example"}, O),
     ("DELETE", "/api/v1/hosts/default/b.example", None, O),
+    ("GET", "/api/v1/hosts/default/b.example/served", None, V),
+    (
+        "POST",
+        "/api/v1/probes",
+        {
+            "host": "b.example",
+            "vantage": "v",
+            "answers": [{"address": "9.9.9.9", "asked": "tls1.3", "state": "refused"}],
+        },
+        P,
+    ),
     ("GET", "/api/v1/certs", None, V),
     ("POST", "/api/v1/certs", {"pins": [PIN]}, P),
     ("DELETE", "/api/v1/certs/nobody", None, O),

@@ -10,12 +10,14 @@ from typing import Any
 from aiohttp import web
 
 from collector import __version__
-from collector.model import ENVIRONMENTS, Dialect, Kind
+from collector.detect.probed import DETAIL, Asked, ProbeState
+from collector.model import ENVIRONMENTS, WORST_CHAIN, Dialect, Kind
 from collector.web.access import Role
 from collector.web.api.asked import MOST, USUAL
 from collector.web.api.certs import MOST as CERTS
 from collector.web.api.certs import NOTE
 from collector.web.api.limits import ORIGINS, QUOTA
+from collector.web.api.probes import ANSWERS
 from collector.web.api.schemas import SCHEMAS, listed, nullable, ref
 
 Schema = dict[str, Any]
@@ -136,6 +138,8 @@ _CERTS: dict[str, Schema] = {
     "project": nullable(_NAME),
     "note": nullable({"type": "string", "maxLength": NOTE}),
 }
+_PORT: Schema = {"type": "integer", "minimum": 1, "maximum": 65535}
+_PROBING: dict[str, Schema] = {"port": _PORT, "third_party": {"type": "boolean"}}
 V, P, O = Role.VIEWER, Role.PIPELINE, Role.OPERATOR  # noqa: E741
 
 
@@ -202,8 +206,28 @@ def _paths() -> Schema:
                 {"hosts": listed(ref("Host")), "proposed": listed(ref("Proposal"))}),
                 parameters=[_PROJECT, _parameter("limit", _LIMIT["schema"], "Of each list.")]),
             "post": _operation("addHost", "Register a host or a pattern.", O,
-                               _object({"project": TEXT, "host": TEXT}), status=201,
-                               takes=_object({"project": _NAME, "host": _PATTERN})),
+                               _object({"project": TEXT, "host": TEXT, **_PROBING}), status=201,
+                               takes=_object({"project": _NAME, "host": _PATTERN}, port=nullable(_PORT),
+                                             third_party=nullable({"type": "boolean"}))),
+        },
+        "/hosts/{project}/{host}/served": {
+            "get": _operation("served", "What a registered host serves: chains over time, and how its probes"
+                              " went.", V, _object({"project": TEXT, "host": TEXT, "third_party":
+                                                    {"type": "boolean"}, "chains": listed(ref("ServedChain")),
+                                                    "states": listed(ref("ProbeState"))}),
+                              parameters=[_path("project", "The project's name."), _path("host", "The host."),
+                                          _parameter("since", _TIME, "Chains seen at some time after it."),
+                                          _parameter("limit", _LIMIT["schema"], "Chains, newest first.")]),
+        },
+        "/probes": {
+            "post": _operation("submitProbe", "What another vantage saw of a registered host. A chain is kept only"
+                               " where this collector's roots trust it for the host.", P, ref("Submitted"),
+                               status=201, takes=_object(
+                {"host": {"type": "string", "minLength": 1}, "vantage": _NAME, "answers": {
+                    "type": "array", "minItems": 1, "maxItems": ANSWERS, "items": _object(
+                        {"address": TEXT, "asked": {"enum": [*Asked]}, "state": {"enum": [*ProbeState]}},
+                        detail={"type": "string", "maxLength": DETAIL}, chain={
+                            "type": "array", "items": TEXT, "maxItems": WORST_CHAIN})}}, port=nullable(_PORT))),
         },
         "/hosts/{project}/{host}": {
             "delete": _operation("removeHost", "Register a host no longer.", O,

@@ -14,6 +14,7 @@ from collector.web.api.manage import Manage
 from collector.web.api.notify import NotifyTest
 from collector.web.api.openapi import document
 from collector.web.api.people import People
+from collector.web.api.probes import Probes
 from collector.web.api.read import Read
 
 V, P, O = Role.VIEWER, Role.PIPELINE, Role.OPERATOR  # noqa: E741 (a table reads best in columns)
@@ -37,6 +38,7 @@ def api_routes(
     people: People,
     imports: Imports,
     notify: NotifyTest,
+    read: Read, manage: Manage, certs: Certs, people: People, imports: Imports, probes: Probes
 ) -> list[Route]:
     v1 = "/api/v1"
     return [
@@ -53,6 +55,8 @@ def api_routes(
         Route("GET", f"{v1}/hosts", manage.list_hosts, V),
         Route("POST", f"{v1}/hosts", manage.add_host, O),
         Route("DELETE", f"{v1}/hosts/{{project:{_ANY}}}/{{host:{_ANY}}}", manage.remove_host, O),
+        Route("GET", f"{v1}/hosts/{{project:{_ANY}}}/{{host:{_ANY}}}/served", probes.served, V),
+        Route("POST", f"{v1}/probes", probes.submit, P),
         Route("GET", f"{v1}/certs", certs.list_certs, V),
         Route("POST", f"{v1}/certs", certs.add_certs, P),
         Route("DELETE", f"{v1}/certs/{{pin:{_ANY}}}", certs.remove_cert, O),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from collector.detect.probed import Asked, ProbeState
 from collector.metrics import SOURCES
 from collector.model import ENVIRONMENTS, Dialect, Kind, TimeTrust
 from collector.web.access import Role
@@ -93,7 +94,25 @@ SCHEMAS: Schema = {
     "Host": _of(
         "A host that is a label of metrics. `last_seen`: the last day it was reported, or registered.",
         project=_TEXT, host=_TEXT, state={"enum": ["registered", "admitted"]}, admitted_at=_TIME,
-        last_seen=_DAY,
+        last_seen=_DAY, port=_COUNT, third_party=_BOOLEAN,
+    ),
+    "ServedChain": _of(
+        "A chain that a probe saw, leaf first, as sent. `trusted`, `problem`: when it was last seen.",
+        id=_HEX, port=_COUNT, key_type=_OPTIONAL_TEXT, trusted=_BOOLEAN, problem=_OPTIONAL_TEXT,
+        first_seen=_TIME, last_seen=_TIME, chain=listed(_of(
+            "One certificate.", role={"enum": ["leaf", "intermediate", "root"]}, pin=_TEXT, sha256=_HEX,
+            subject=_OPTIONAL_TEXT, issuer=_OPTIONAL_TEXT, not_before=_OPTIONAL_TIME, not_after=_OPTIONAL_TIME)),
+    ),
+    "ProbeState": _of(
+        "How asking one address for one kind of chain went. `address` empty: the host as a whole. `chain`:"
+        " id of a served chain. `since`: that state and chain are as they are.",
+        port=_COUNT, vantage=_TEXT, address=_TEXT, asked={"enum": [*Asked]}, state={"enum": [*ProbeState]},
+        detail=_TEXT, chain=_OPTIONAL_HEX, at=_TIME, since=_TIME,
+    ),
+    "Submitted": _of(
+        "What became of each chain that a vantage submitted.",
+        host=_TEXT, port=_COUNT, vantage=_TEXT, states=_COUNT, chains=listed(_of(
+            "One chain.", leaf=_TEXT, kept=_BOOLEAN, problem=_OPTIONAL_TEXT)),
     ),
     "Proposal": _of(
         "A host that was reported within 3 days and is none of the project's. `networks`: that"
