@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -20,6 +21,7 @@ from collector.intake.maintain import Keep, fold, forget_marked, maintain, make_
 from collector.listeners import SHUTDOWN, bound, listen, public_tls, reserved
 from collector.notify.channel import Channel
 from collector.notify.chosen import ChannelConfig
+from collector.notify.config import configured
 from collector.notify.opening import channels as open_channels
 from collector.notify.opening import opened
 from collector.pinfall_toml import PinfallToml
@@ -101,7 +103,7 @@ async def collecting(
     settings: Settings,
     clock: Callable[[], datetime] = utc_now,
     workers: int = 1,
-    channels: Sequence[ChannelConfig] = (),
+    channels: Sequence[ChannelConfig] | None = None,
     resolve: Resolve = system_resolver,
 ) -> AsyncIterator[Collector]:
     """Run a collector for the life of the block.
@@ -109,9 +111,10 @@ async def collecting(
     Resources open in order and close in reverse: the public listener first, which lets requests in
     flight finish; then what waits is flushed; the pool last. With more than one worker, processes
     of their own stand where the public listener would, and this one does all the rest.
-    Raises PinfallError where it cannot start.
+    channels None: those of ``pinfall.toml``. Raises PinfallError where it cannot start.
     """
     config = pinfall_toml.load(settings.config)
+    told_channels, _heartbeat = configured(config, os.environ)
     async with AsyncExitStack() as stack:
         core = await open_core(stack, "collector", settings, clock)
         # Pages have connections of their own: people who reload do not hold up reports.
@@ -132,9 +135,9 @@ async def collecting(
         if fleet is None:
             tls = await public_tls(stack, settings)
         url: list[str] = []
-        ways = open_channels(channels, await stack.enter_async_context(opened(clock)))
-        operator = _operator_app(core, reading, access, fleet, url, ways)
-        operator = _operator_app(core, reading, access, fleet, url, config)
+        poster = await stack.enter_async_context(opened(clock))
+        ways = open_channels(told_channels if channels is None else channels, poster)
+        operator = _operator_app(core, reading, access, fleet, url, ways, config)
         runner = web.AppRunner(operator, access_log=None, shutdown_timeout=SHUTDOWN)
         operator_port = await listen(stack, runner, bound(settings.operator_address))
         if fleet is None:

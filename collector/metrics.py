@@ -123,6 +123,7 @@ class Metrics:
         self.deliveries = Counter(
             "pinfall_deliveries_total", "Messages to channels, by what became of a try.",
             ["channel", "result"], registry=registry,
+        )  # fmt: skip
         self.not_after = Gauge(
             "pinfall_certificate_not_after_timestamp_seconds",
             "When the first certificate of a role ends, of what a host serves now.",
@@ -211,6 +212,7 @@ class Metrics:
         for name in names:
             for result in ("sent", "retried", "given_up"):
                 self.deliveries.labels(channel=name, result=result)
+
     def expiries(self, ends: Mapping[tuple[str, str], float]) -> None:
         """ends: by host and role; what is not among them is absent from here on."""
         self.not_after.clear()

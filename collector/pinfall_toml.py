@@ -9,6 +9,11 @@
     cidr = "198.51.100.0/24"
     counts = "each"
 
+    [[channel]]                         # read by notify.config
+    name = "oncall"
+    type = "pagerduty"
+    routing_key = "env:PAGERDUTY_KEY"
+
     [runbooks]
     own_rotation = "https://wiki.example.com/rotation"
 
@@ -22,7 +27,7 @@ import ipaddress
 import re
 import ssl
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,14 +36,13 @@ from collector.errors import SettingsError
 from collector.reports.hosts import read_host
 from collector.toml_table import Table
 
-_SECTIONS = ("host", "network", "runbooks", "channel")
+_SECTIONS = ("host", "network", "runbooks", "channel", "heartbeat")
 _MOST_HOSTS = 1000
 _LARGEST = 1024 * 1024  # bytes
 _URL = re.compile(r"https?://[^\s/\"<>]+(/[^\s\"<>]*)?")
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,63}")
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
-ReadChannel = Callable[[Table], object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,17 +75,19 @@ class NetworkToml:
 
 @dataclass(frozen=True, slots=True)
 class PinfallToml:
-    """``runbooks``: URLs by kind of alert. ``channels``: what the reader that was given made of them."""
+    """``runbooks``: URLs by kind of alert. ``channels`` and ``heartbeat``: as they stand in the file,
+    for ``notify.config``. ``directory``: of the file."""
 
     hosts: tuple[HostToml, ...] = ()
     networks: tuple[NetworkToml, ...] = ()
     runbooks: Mapping[str, str] = field(default_factory=dict)
-    channels: tuple[object, ...] = ()
+    channels: tuple[Mapping[str, Any], ...] = ()
+    heartbeat: Mapping[str, Any] | None = None
+    directory: Path = Path()
 
 
-def load(path: Path | None, channel: ReadChannel | None = None) -> PinfallToml:
-    """Read the file; None: there is none. channel: makes what it wants of a ``[[channel]]``, and says
-    what is wrong by ``Table.wrong``; without one channels are left alone.
+def load(path: Path | None) -> PinfallToml:
+    """Read the file; None: there is none.
 
     Raises SettingsError with every mistake, one a line.
     """
@@ -109,11 +115,10 @@ def load(path: Path | None, channel: ReadChannel | None = None) -> PinfallToml:
     hosts = [_host(table) for table in tables("host")]
     _twice(hosts, mistakes)
     networks = [_network(table) for table in tables("network")]
-    channels = []
-    for table in tables("channel"):
-        if channel is not None:
-            channels.append(channel(table))
-            table.close()
+    channels = [table.told for table in tables("channel")]
+    heartbeat = told.get("heartbeat")
+    if heartbeat is not None and not isinstance(heartbeat, dict):
+        mistakes.append("heartbeat: should be a table: [heartbeat]")
     runbooks = _runbooks(told.get("runbooks", {}), mistakes)
     if mistakes:
         raise SettingsError("\n".join(f"{path}: {mistake}" for mistake in mistakes))
@@ -122,6 +127,8 @@ def load(path: Path | None, channel: ReadChannel | None = None) -> PinfallToml:
         tuple(network for network in networks if network is not None),
         runbooks,
         tuple(channels),
+        heartbeat,
+        directory,
     )
 
 

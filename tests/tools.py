@@ -25,7 +25,6 @@ APT = {
     "amtool": "prometheus-alertmanager",
     "prometheus-alertmanager": "prometheus-alertmanager",
     "nginx": "nginx-light",
-    "prometheus-alertmanager": "prometheus-alertmanager",
 }
 
 

@@ -17,6 +17,7 @@ from collector.commands import running
 from collector.commands.options import add_data, data_directory
 from collector.embedded.binaries import choose
 from collector.errors import PinfallError, SettingsError
+from collector.notify.config import configured
 from collector.settings import Settings, load_settings
 
 EXAMPLES = """examples:
@@ -60,7 +61,7 @@ def _spool(settings: Settings) -> list[str]:
 
 def _config(settings: Settings) -> list[str]:
     try:
-        pinfall_toml.load(settings.config)
+        configured(pinfall_toml.load(settings.config), os.environ)
     except SettingsError as error:
         return str(error).splitlines()
     return []

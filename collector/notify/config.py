@@ -25,6 +25,7 @@ from collector.notify.chosen import (
     SlackConfig,
     WebhookConfig,
 )
+from collector.pinfall_toml import PinfallToml
 from collector.reports.hosts import read_pattern
 
 _TYPES: dict[str, type[ChannelConfig]] = {
@@ -301,3 +302,24 @@ def read_heartbeat(
     if mistakes:
         raise SettingsError("\n".join(mistakes))
     return Heartbeat(**values)
+
+
+def configured(
+    told: PinfallToml, environ: Mapping[str, str]
+) -> tuple[list[ChannelConfig], Heartbeat | None]:
+    """What ``pinfall.toml`` says of channels. Raises SettingsError, a mistake a line."""
+    mistakes: list[str] = []
+    found: list[ChannelConfig] = []
+    heartbeat = None
+    try:
+        found = read_channels(told.channels, environ, told.directory)
+    except SettingsError as error:
+        mistakes += str(error).splitlines()
+    try:
+        if told.heartbeat is not None:
+            heartbeat = read_heartbeat(told.heartbeat, environ, told.directory)
+    except SettingsError as error:
+        mistakes += str(error).splitlines()
+    if mistakes:
+        raise SettingsError("\n".join(mistakes))
+    return found, heartbeat

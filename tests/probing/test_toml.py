@@ -6,7 +6,6 @@ import pytest
 
 from collector.errors import SettingsError
 from collector.pinfall_toml import HostToml, PinfallToml, load
-from collector.toml_table import Table
 from tests.probing.chains import family
 
 WHOLE = """
@@ -61,29 +60,17 @@ def test_all_of_it(tmp_path: Path) -> None:
     assert load(None) == PinfallToml()
 
 
-def test_a_channel_is_read_by_whoever_knows_channels(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_channels_stand_as_they_are_in_the_file(tmp_path: Path) -> None:
     file = tmp_path / "pinfall.toml"
-    file.write_text('[[channel]]\nurl = "env:SLACK_URL"\nodd = 1\n')
-
-    def channel(table: Table) -> object:
-        return table.secret("url", needed=True)
-
-    with pytest.raises(SettingsError) as caught:
-        load(file, channel)
-    assert [line.rpartition("toml: ")[2] for line in str(caught.value).splitlines()] == [
-        "channel[1].url: env:SLACK_URL: is not set", "channel[1].odd: no such field",
-    ]  # fmt: skip
-    monkeypatch.setenv("SLACK_URL", "https://hooks.example.com/x")
-    file.write_text('[[channel]]\nurl = "env:SLACK_URL"\n')
-    (secret,) = load(file, channel).channels
-    assert "hooks" not in repr(secret)
-    assert secret.value() == "https://hooks.example.com/x"  # type: ignore[attr-defined]
-    file.write_text('[[channel]]\nurl = "https://hooks.example.com/x"\n')
-    with pytest.raises(SettingsError, match="should be env:NAME or file:PATH") as refused:
-        load(file, channel)
-    assert "hooks" not in str(refused.value)
+    file.write_text('[[channel]]\nname = "a"\n[heartbeat]\nurl = "env:BEAT"\n')
+    told = load(file)
+    assert told.channels == ({"name": "a"},)
+    assert told.heartbeat == {"url": "env:BEAT"}
+    assert told.directory == tmp_path
+    file.write_text('channel = 5\nheartbeat = "x"\n')
+    with pytest.raises(SettingsError) as mistakes:
+        load(file)
+    assert len(str(mistakes.value).splitlines()) == 2
 
 
 def test_every_mistake_at_once(tmp_path: Path) -> None:

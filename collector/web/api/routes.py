@@ -38,7 +38,7 @@ def api_routes(
     people: People,
     imports: Imports,
     notify: NotifyTest,
-    read: Read, manage: Manage, certs: Certs, people: People, imports: Imports, probes: Probes
+    probes: Probes,
 ) -> list[Route]:
     v1 = "/api/v1"
     return [
