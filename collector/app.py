@@ -18,6 +18,8 @@ from collector.intake.keyring import REFRESH
 from collector.intake.maintain import Keep, fold, forget_marked, maintain, make_partitions
 from collector.listeners import SHUTDOWN, bound, listen, public_tls, reserved
 from collector.settings import Address, Settings
+from collector.watch.public_trust import is_trusted
+from collector.watch.rotations import look_for_rotations
 from collector.web.access import Access
 from collector.web.api.certs import Certs
 from collector.web.api.change import Changes
@@ -25,6 +27,7 @@ from collector.web.api.imports import Imports
 from collector.web.api.manage import Manage
 from collector.web.api.people import People
 from collector.web.api.read import Read
+from collector.web.api.rotations import Rotations
 from collector.web.api.routes import api_routes
 from collector.web.health import Health
 from collector.web.ingest import Ingest
@@ -179,6 +182,9 @@ def _rounds(core: Core, access: Access, fleet: Fleet | None) -> tuple[Round, ...
     def upkeep() -> Awaitable[None]:
         return maintain(pool, core.clock(), keep)
 
+    async def rotate() -> None:
+        core.metrics.tell_rotations(await look_for_rotations(pool, core.clock(), is_trusted))
+
     return (
         ("keys", REFRESH, fleet.forgetting_projects(core.keys) if fleet else core.keys),
         ("access", REFRESH, access.refresh),
@@ -189,6 +195,7 @@ def _rounds(core: Core, access: Access, fleet: Fleet | None) -> tuple[Round, ...
         ("maintain", 3600.0, upkeep),
         ("settle", 5.0, core.settle),
         ("recollect", 10.0, core.recollect),
+        ("rotations", 60.0, rotate),
         *_spooling(core),
     )
 
@@ -217,6 +224,7 @@ def _operator_app(
             Certs(reading, core.keyring, changes),
             People(reading, access, core.keyring, changes),
             Imports(reading, core.keyring, core.taking, changes),
+            Rotations(reading, changes),
         ),
     ]
     return operator_app(access, routes)

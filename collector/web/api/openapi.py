@@ -16,6 +16,7 @@ from collector.web.api.asked import MOST, USUAL
 from collector.web.api.certs import MOST as CERTS
 from collector.web.api.certs import NOTE
 from collector.web.api.limits import ORIGINS, QUOTA
+from collector.web.api.rotations import PEM
 from collector.web.api.schemas import SCHEMAS, listed, nullable, ref
 
 Schema = dict[str, Any]
@@ -136,6 +137,12 @@ _CERTS: dict[str, Schema] = {
     "project": nullable(_NAME),
     "note": nullable({"type": "string", "maxLength": NOTE}),
 }
+_ROTATION: dict[str, Schema] = {
+    "project": nullable(_NAME),
+    "at": nullable({**_TIME, "description": "With its zone; now, where it is not said."}),
+    "chain": nullable({"type": "string", "maxLength": PEM, "description": "PEM, leaf first."}),
+    "note": nullable({"type": "string", "maxLength": NOTE}),
+}
 V, P, O = Role.VIEWER, Role.PIPELINE, Role.OPERATOR  # noqa: E741
 
 
@@ -224,6 +231,19 @@ def _paths() -> Schema:
                                  _object({"removed": TEXT, "registrations": _COUNT}), parameters=[
                                      _path("pin", "`sha256/…`, or its hash in base64 or hex."),
                                      _parameter("project", _FILTER, "In this project only.")]),
+        },
+        "/rotations": {
+            "get": _operation("listRotations", "Rotations, the newest first; of a host also its renewals.", V, _object(
+                {"rotations": listed(ref("Rotation")), "renewals": listed(ref("Renewal"))}), parameters=[
+                    _parameter("project", _FILTER, "Those that count in this project."), _HOST, _SINCE,
+                    _parameter("limit", _LIMIT["schema"], "Rotations in all.")]),
+            "post": _operation("declareRotation", "Declare when a host's keys change, and the coming chain: its leaf"
+                               " counts as ours from now on.", P, ref("Rotation"), status=201,
+                               takes=_object({"host": {"type": "string", "minLength": 1}}, **_ROTATION)),
+        },
+        "/rotations/{id}/end": {
+            "post": _operation("endRotation", "One that is over, or that is not to happen.", P, ref("Rotation"),
+                               parameters=[_path("id", "As the list shows it.")], takes=_object({})),
         },
         "/tokens": {
             "get": _operation("listTokens", "Tokens, without their secrets.", O,
