@@ -25,7 +25,7 @@ from collector.web.api.change import Changes
 from collector.web.guard import WHO
 
 NOTE = 300  # characters
-PEM = 200_000  # characters of a chain
+PEM = 60_000  # characters of a chain: 12 certificates that are large
 _PAST, _AHEAD = timedelta(days=7), timedelta(days=400)  # that a rotation may be declared for
 
 
