@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -11,6 +11,7 @@ import structlog
 
 from collector.detect.changes import INSTALLS, OPERATOR_NETWORKS, Reported
 from collector.detect.rotations import timeline
+from collector.detect.served import Rotation, ServedChain
 from collector.model import Certificate
 from collector.reports.certificates import facts
 from collector.store import changing, rotations
@@ -34,25 +35,39 @@ async def look_for_rotations(
         unknown = await changing.unknown_leaves(
             connection, now - REPORTED, installs=INSTALLS, operator_networks=OPERATOR_NETWORKS
         )
-    # A millisecond each, and some hundred for a chain that was made to cost: off the event loop.
+    # Off the event loop, as timelines are: a chain may be made so that it costs, and hosts are many.
     reported = await asyncio.to_thread(_reported, unknown, trusts)
     changed = 0
     async with pool.acquire() as connection, connection.transaction():
         await rotations.lock(connection)
         known = await rotations.alive(connection, now - _KNOWN)
         chains = await changing.served(connection, now - BEGAN, known.keys())
-        for host in sorted({*known, *chains, *reported}):
-            before = known.get(host, [])
-            after = timeline(
-                before, chains.get(host, []), reported.get(host, []), host, now, now - BEGAN
-            )
-            if after != before:
-                changed += await rotations.write(connection, before, after, now)
+        told = await asyncio.to_thread(_timelines, known, chains, reported, now)
+        for host, after in told.items():
+            changed += await rotations.write(connection, known.get(host, []), after, now)
         await rotations.forget_before(connection, now - rotations.KEPT)
         newest = await rotations.newest(connection, now)
     if changed:
         log.info("rotations.changed", rotations=changed)
     return newest
+
+
+def _timelines(
+    known: Mapping[str, list[Rotation]],
+    chains: Mapping[str, list[ServedChain]],
+    reported: Mapping[str, list[Reported]],
+    now: datetime,
+) -> dict[str, list[Rotation]]:
+    """Of hosts where something changed."""
+    told = {}
+    for host in sorted({*known, *chains, *reported}):
+        before = known.get(host, [])
+        after = timeline(
+            before, chains.get(host, []), reported.get(host, []), host, now, now - BEGAN
+        )
+        if after != before:
+            told[host] = after
+    return told
 
 
 def _reported(unknown: Sequence[Unknown], trusts: Trusts) -> dict[str, list[Reported]]:
