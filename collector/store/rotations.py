@@ -185,7 +185,7 @@ async def declare(
     ]
     leaf = declared_leaf(made)
     for known in waiting:
-        if leaf is not None and declared_leaf(known) == leaf and known.project == project:
+        if leaf and declared_leaf(known) == leaf and known.project in (project, None):
             again = replace(known, planned_at=planned_at, chain=made.chain, note=note or known.note)
             await update(connection, judged(again, now), now)
             return judged(again, now)

@@ -1,9 +1,16 @@
 """`pinfall rotation` against a running collector, as a pipeline and a person use it."""
 
 import json
+import time
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from collector.commands.rotation import _line, local, read_time
+from collector.errors import PinfallError
 from tests.commands.process import environment, pinfall, up
 from tests.make import chain
 
@@ -76,3 +83,80 @@ def test_help_shows_a_deploy_hook() -> None:
     assert told.returncode == 0
     assert '"$RENEWED_LINEAGE/fullchain.pem"' in told.stdout
     assert "deploy hook" in pinfall("rotation", "add", "--help").stdout
+
+
+@pytest.fixture
+def in_berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("2026-12-01T10:00", "2026-12-01T10:00:00+01:00"),
+        ("2026-07-01 10:00", "2026-07-01T10:00:00+02:00"),
+        ("2026-12-01T10:00Z", "2026-12-01T11:00:00+01:00"),
+        ("2026-12-01T10:00+05:30", "2026-12-01T05:30:00+01:00"),
+        ("2026-12-01", "2026-12-01T00:00:00+01:00"),
+    ],
+)
+def test_a_time_without_a_zone_is_local(in_berlin: None, text: str, at: str) -> None:
+    assert read_time(text).isoformat() == at
+    assert local(at) == at
+
+
+@pytest.mark.parametrize(
+    "text", ["", "noon", "2026-13-01", "10:00", "0001-01-01T00:00", "\x1b[31m"]
+)
+def test_no_time(in_berlin: None, text: str) -> None:
+    with pytest.raises(PinfallError, match="is no time such as") as raised:
+        read_time(text)
+    assert "\x1b" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        (
+            {},
+            "    12  2026-11-20T13:00:00+01:00  api.example.com  wallet  done  declared+probed  sha256/new  x",
+        ),
+        (
+            {"state": "late", "project": None, "note": ""},
+            (
+                "    12  2026-11-20T13:00:00+01:00  api.example.com  all projects  done late  declared+probed"
+                "  planned 2026-11-20T09:00:00+01:00  sha256/new"
+            ),
+        ),
+        (
+            {"state": "other_chain", "declared_leaf": "sha256/told"},
+            (
+                "    12  2026-11-20T13:00:00+01:00  api.example.com  wallet  done, with another chain"
+                "  declared+probed  planned 2026-11-20T09:00:00+01:00  declared sha256/told  sha256/new  x"
+            ),
+        ),
+        (
+            {
+                "state": "not_seen",
+                "new_leaves": [],
+                "declared_leaf": "sha256/told",
+                "note": "\u202ex",
+            },
+            (
+                "    12  2026-11-20T13:00:00+01:00  api.example.com  wallet  not seen  declared+probed"
+                "  planned 2026-11-20T09:00:00+01:00  sha256/told  \\u202ex"
+            ),
+        ),
+    ],
+)
+def test_a_line_of_the_list(in_berlin: None, changes: dict[str, Any], line: str) -> None:
+    row = {
+        "id": 12, "project": "wallet", "host": "api.example.com", "at": "2026-11-20T12:00:00Z", "state": "done",
+        "sources": ["declared", "probed"], "planned_at": "2026-11-20T08:00:00Z", "new_leaves": ["sha256/new"],
+        "declared_leaf": None, "note": "x",
+    }  # fmt: skip
+    assert _line({**row, **changes}) == line
