@@ -29,6 +29,8 @@ from collector.probing.expiries import expiries
 from collector.probing.resolving import Resolve, system_resolver
 from collector.probing.rounds import Prober
 from collector.settings import Address, Settings
+from collector.watch.public_trust import is_trusted
+from collector.watch.rotations import look_for_rotations
 from collector.web.access import Access
 from collector.web.api.certs import Certs
 from collector.web.api.change import Changes
@@ -38,6 +40,7 @@ from collector.web.api.notify import NotifyTest
 from collector.web.api.people import People
 from collector.web.api.probes import Probes
 from collector.web.api.read import Read
+from collector.web.api.rotations import Rotations
 from collector.web.api.routes import api_routes
 from collector.web.health import Health
 from collector.web.ingest import Ingest
@@ -206,6 +209,9 @@ def _rounds(core: Core, access: Access, fleet: Fleet | None) -> tuple[Round, ...
     async def tell_expiries() -> None:
         core.metrics.expiries(await expiries(pool, core.clock()))
 
+    async def rotate() -> None:
+        core.metrics.tell_rotations(await look_for_rotations(pool, core.clock(), is_trusted))
+
     return (
         ("keys", REFRESH, fleet.forgetting_projects(core.keys) if fleet else core.keys),
         ("access", REFRESH, access.refresh),
@@ -217,6 +223,7 @@ def _rounds(core: Core, access: Access, fleet: Fleet | None) -> tuple[Round, ...
         ("settle", 5.0, core.settle),
         ("recollect", 10.0, core.recollect),
         ("expiries", 30.0, tell_expiries),
+        ("rotations", 60.0, rotate),
         *_spooling(core),
     )
 
@@ -254,6 +261,7 @@ def _operator_app(
             Imports(reading, core.keyring, core.taking, changes),
             NotifyTest(ways, changes),
             Probes(reading, changes, config.hosts),
+            Rotations(reading, changes),
         ),
     ]
     return operator_app(access, routes)

@@ -33,6 +33,7 @@ _COMMANDS = (
     ("probe", "probe", "the chain that a host serves, address by address"),
     ("certs", "certs", "public keys that you had certified yourselves"),
     ("notify-test", "notify_test", "send a test alert to channels"),
+    ("rotation", "rotation", "declare when a host's keys change, see when they did"),
     ("token", "token", "who may use the operator listener, and as what"),
     ("connections", "connections", "import success counts of a CDN or a load balancer"),
     ("audit", "audit", "who changed what, and when"),

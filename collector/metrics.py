@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
@@ -32,6 +33,7 @@ TASKS = (
     "recollect",
     "probe",
     "expiries",
+    "rotations",
 )
 REFUSALS = ("not_http", "crowded", "overloaded", "too_slow")
 SOURCES = ("trusted", "public")  # whose word a number of connections is
@@ -77,6 +79,11 @@ class Metrics:
             "pinfall_rejection_ratio",
             "Share of connections that failed at the pins, of one hour. Absent without connections.",
             ["project", "host", "source"], registry=registry,
+        )  # fmt: skip
+        self.rotations = Gauge(
+            "pinfall_rotation_timestamp_seconds",
+            "When the keys of a host last changed, or were to change by a declaration whose time has come.",
+            ["host", "source"], registry=registry,
         )  # fmt: skip
         self.ingest = Seconds(
             "pinfall_ingest_seconds", "From a request's first byte to its answer.", _SECONDS
@@ -218,6 +225,12 @@ class Metrics:
         self.not_after.clear()
         for (host, role), end in ends.items():
             self.not_after.labels(host=host, role=role).set(end)
+
+    def tell_rotations(self, newest: Mapping[tuple[str, str], datetime]) -> None:
+        """newest: by host and source; what is not among them is absent from here on."""
+        self.rotations.clear()
+        for (host, source), at in newest.items():
+            self.rotations.labels(host=host, source=source).set(at.timestamp())
 
     def know_project(self, name: str) -> None:
         if name in self._projects:

@@ -58,6 +58,9 @@ TABLE: list[tuple[str, str, object, Role | None]] = [
     ("POST", "/api/v1/certs", {"pins": [PIN]}, P),
     ("DELETE", "/api/v1/certs/nobody", None, O),
     ("POST", "/api/v1/notify-test", {}, O),
+    ("GET", "/api/v1/rotations", None, V),
+    ("POST", "/api/v1/rotations", {"host": "nobody.example"}, P),
+    ("POST", "/api/v1/rotations/nobody/end", {}, P),
     ("GET", "/api/v1/tokens", None, O),
     ("POST", "/api/v1/tokens", {"name": "t", "role": "viewer"}, O),
     ("DELETE", "/api/v1/tokens/nobody", None, O),
@@ -185,6 +188,8 @@ async def test_every_change_is_in_the_audit(site: Site) -> None:
         ("POST", "/api/v1/certs", {"pins": [PIN], "project": "p"}),
         ("DELETE", f"/api/v1/certs/{PIN.replace('/', '%2F')}", None),
         ("POST", "/api/v1/notify-test", {}),
+        ("POST", "/api/v1/rotations", {"host": "a.example.com"}),
+        ("POST", "/api/v1/rotations/1/end", {}),
         ("POST", "/api/v1/tokens", {"name": "t", "role": "viewer"}),
         ("DELETE", "/api/v1/tokens/t", None),
         ("POST", "/api/v1/forget", {"install": "planted-install"}),
@@ -198,6 +203,8 @@ async def test_every_change_is_in_the_audit(site: Site) -> None:
         "project.added", "project.hosts_set", "project.hosts_set", "project.hosts_set", "key.added",
         "key.set", "key.disabled", "key.enabled", "cert.added", "cert.removed", "channel.tested", "token.added",
         "token.revoked", "install.forgotten", "project.forgotten",
+        "key.set", "key.disabled", "key.enabled", "cert.added", "cert.removed",
+        "rotation.declared", "rotation.ended", "token.added", "token.revoked", "install.forgotten", "project.forgotten",
     ]  # fmt: skip
     assert {line["who"] for line in lines} == {"this machine"}
     assert {line["at"] for line in lines} == {"2026-11-20T12:00:00Z"}

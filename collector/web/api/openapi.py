@@ -18,6 +18,7 @@ from collector.web.api.certs import MOST as CERTS
 from collector.web.api.certs import NOTE
 from collector.web.api.limits import ORIGINS, QUOTA
 from collector.web.api.probes import ANSWERS
+from collector.web.api.rotations import PEM
 from collector.web.api.schemas import SCHEMAS, listed, nullable, ref
 
 Schema = dict[str, Any]
@@ -140,6 +141,12 @@ _CERTS: dict[str, Schema] = {
 }
 _PORT: Schema = {"type": "integer", "minimum": 1, "maximum": 65535}
 _PROBING: dict[str, Schema] = {"port": _PORT, "third_party": {"type": "boolean"}}
+_ROTATION: dict[str, Schema] = {
+    "project": nullable(_NAME),
+    "at": nullable({**_TIME, "description": "With its zone; now, where it is not said."}),
+    "chain": nullable({"type": "string", "maxLength": PEM, "description": "PEM, leaf first."}),
+    "note": nullable({"type": "string", "maxLength": NOTE}),
+}
 V, P, O = Role.VIEWER, Role.PIPELINE, Role.OPERATOR  # noqa: E741
 
 
@@ -253,6 +260,18 @@ def _paths() -> Schema:
             "post": _operation("testChannels", "Send a test alert to a channel, or to all.", O, _object(
                 {"results": listed(_object({"channel": TEXT, "type": TEXT, "error": nullable(TEXT)}))}),
                 takes=_object({}, channel=nullable(_NAME))),
+        "/rotations": {
+            "get": _operation("listRotations", "Rotations, the newest first; of a host also its renewals.", V, _object(
+                {"rotations": listed(ref("Rotation")), "renewals": listed(ref("Renewal"))}), parameters=[
+                    _parameter("project", _FILTER, "Those that count in this project."), _HOST, _SINCE,
+                    _parameter("limit", _LIMIT["schema"], "Rotations in all.")]),
+            "post": _operation("declareRotation", "Declare when a host's keys change, and the coming chain: its leaf"
+                               " counts as ours from now on.", P, ref("Rotation"), status=201,
+                               takes=_object({"host": {"type": "string", "minLength": 1}}, **_ROTATION)),
+        },
+        "/rotations/{id}/end": {
+            "post": _operation("endRotation", "One that is over, or that is not to happen.", P, ref("Rotation"),
+                               parameters=[_path("id", "As the list shows it.")], takes=_object({})),
         },
         "/tokens": {
             "get": _operation("listTokens", "Tokens, without their secrets.", O,

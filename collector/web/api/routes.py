@@ -16,6 +16,7 @@ from collector.web.api.openapi import document
 from collector.web.api.people import People
 from collector.web.api.probes import Probes
 from collector.web.api.read import Read
+from collector.web.api.rotations import Rotations
 
 V, P, O = Role.VIEWER, Role.PIPELINE, Role.OPERATOR  # noqa: E741 (a table reads best in columns)
 _ANY = "[^/]+"  # names may hold braces, which aiohttp leaves out
@@ -39,6 +40,7 @@ def api_routes(
     imports: Imports,
     notify: NotifyTest,
     probes: Probes,
+    rotations: Rotations,
 ) -> list[Route]:
     v1 = "/api/v1"
     return [
@@ -61,6 +63,9 @@ def api_routes(
         Route("POST", f"{v1}/certs", certs.add_certs, P),
         Route("DELETE", f"{v1}/certs/{{pin:{_ANY}}}", certs.remove_cert, O),
         Route("POST", f"{v1}/notify-test", notify.send, O),
+        Route("GET", f"{v1}/rotations", rotations.list_rotations, V),
+        Route("POST", f"{v1}/rotations", rotations.declare, P),
+        Route("POST", f"{v1}/rotations/{{id:{_ANY}}}/end", rotations.end, P),
         Route("GET", f"{v1}/tokens", people.list_tokens, O),
         Route("POST", f"{v1}/tokens", people.add_token, O),
         Route("DELETE", f"{v1}/tokens/{{name:{_ANY}}}", people.revoke_token, O),

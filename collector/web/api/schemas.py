@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from collector.detect.probed import Asked, ProbeState
+from collector.detect.served import RotationSource, RotationState
 from collector.metrics import SOURCES
 from collector.model import ENVIRONMENTS, Dialect, Kind, TimeTrust
 from collector.web.access import Role
@@ -90,6 +91,23 @@ SCHEMAS: Schema = {
         project=_OPTIONAL_TEXT,
         certs=listed(_of("One key.", pin=_TEXT, subject=_OPTIONAL_TEXT, is_new=_BOOLEAN)),
         issuers=listed(_of("One authority.", pin=_TEXT, subject=_OPTIONAL_TEXT)),
+    ),
+    "Rotation": _of(
+        "A change of the keys that a host serves. `at`: the best known time of it. `project` null: of the host, in"
+        " every project. Leaves are pins; `new_leaves` were seen, `declared_leaf` was told to come.",
+        id=_COUNT, project=_OPTIONAL_TEXT, host=_TEXT, at=_TIME, state={"enum": [*RotationState]},
+        sources=listed({"enum": [*RotationSource]}), planned_at=_OPTIONAL_TIME, declared_at=_OPTIONAL_TIME,
+        declared_by=_OPTIONAL_TEXT, probed_at=_OPTIONAL_TIME, observed_at=_OPTIONAL_TIME, ended_at=_OPTIONAL_TIME,
+        old_leaves=listed(_TEXT), new_leaves=listed(_TEXT), declared_leaf=_OPTIONAL_TEXT,
+        chain=listed(_of("A certificate of the declared chain.", role=_TEXT, pin=_TEXT, subject=_OPTIONAL_TEXT,
+                         not_after=_OPTIONAL_TIME)),
+        note=_TEXT,
+    ),
+    "Renewal": _of(
+        "A new certificate for a key that was served before, or other issuers above it: no rotation for who pins"
+        " the leaf. `new_issuers`: pins that never stood above it before.",
+        host=_TEXT, at=_TIME, leaf=_TEXT, certificate=_HEX, is_new_certificate=_BOOLEAN, not_after=_OPTIONAL_TIME,
+        new_issuers=listed(_TEXT),
     ),
     "Host": _of(
         "A host that is a label of metrics. `last_seen`: the last day it was reported, or registered.",
