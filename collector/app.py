@@ -24,6 +24,7 @@ from collector.web.api.change import Changes
 from collector.web.api.imports import Imports
 from collector.web.api.manage import Manage
 from collector.web.api.people import People
+from collector.web.api.pins import Pins
 from collector.web.api.read import Read
 from collector.web.api.routes import api_routes
 from collector.web.health import Health
@@ -217,6 +218,7 @@ def _operator_app(
             Certs(reading, core.keyring, changes),
             People(reading, access, core.keyring, changes),
             Imports(reading, core.keyring, core.taking, changes),
+            Pins(reading, core.keyring, core.intake, changes),
         ),
     ]
     return operator_app(access, routes)

@@ -118,7 +118,7 @@ def test_a_large_file_is_refused_unread() -> None:
 def test_pins_that_are_none(value: str, words: str) -> None:
     for name, data in one(value).items():
         told = refused(data)
-        assert "api.example.com: pin 2: " in told, name
+        assert "api.example.com: pin 2: " in told.replace("'", ""), name
         if name != "okhttp":  # it says first that pins begin with sha256/
             assert words in told, name
         prefixed = one(f"sha256/{value}")
@@ -196,7 +196,7 @@ POLICY = trustkit_policy()
     (plist(trustkit({"a.example.com": "x"})), "a.example.com: should be a dictionary"),
     (plist(trustkit({"a.example.com": trustkit_policy(TSKPublicKeyHashes=ONE)})), "pins should be a list"),
     (plist(trustkit({"a.example.com": trustkit_policy(TSKPublicKeyHashes=[5])})), "should be a text"),
-    (plist(trustkit({"a.example.com": trustkit_policy(TSKPublicKeyHashes=[ONE] * 65)})), "more than 64 pins"),
+    (plist(trustkit({"a.example.com": trustkit_policy(TSKPublicKeyHashes=[ONE] * 33)})), "more than 32 pins"),
     (plist(trustkit({"a.example.com": trustkit_policy(TSKEnforcePinning="perhaps")})), "neither true nor false"),
     (plist(trustkit({"a.example.com": trustkit_policy(TSKExpirationDate="01/03/2027")})), "no day such as"),
     (plist(trustkit({"a.example.com": trustkit_policy(TSKExpirationDate="2027-02-30")})), "no day such as"),

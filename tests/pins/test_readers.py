@@ -227,7 +227,7 @@ def test_react_native_ssl_manager() -> None:
     assert (one.enforced, one.include_subdomains, one.platform) == (False, False, None)
     assert one.expires == MARCH  # the day that it names counts still
     assert one.report_uris == ("https://reports.example.net/r/k",)
-    assert found.warnings == ("typo.example.com: has options and no pins, and was left out",)
+    assert found.warnings == ("'typo.example.com': has options and no pins, and was left out",)
     (plain,) = read(ssl_config(), "ssl_config.json")
     assert (plain.enforced, plain.include_subdomains, plain.expires) == (True, True, None)
     (off,) = read(ssl_config(enforcePinning=False, expiration="2027-02-28"), "ssl_config.json")
@@ -259,9 +259,9 @@ A, IT = '"a.example.com"', 'add("a.example.com", it)'
 @pytest.mark.parametrize(("source", "words"), [
     (builder("host", FIRST), "line 1: the host is no constant"),
     ('val H = "a.example.com"\nval H = "b.example.com"\n' + builder("H", FIRST), "line 3: the host is no"),
-    (builder(A, FIRST, "pin"), "line 1: a.example.com: a pin is no constant"),
-    (builder(A, FIRST) + f"\n.apply {{ pins.forEach {{ {IT} }} }}", "line 2: a.example.com: a pin"),
-    (f"val b = CertificatePinner.Builder()\nb.add({A}, pins())", "line 2: a.example.com: a pin"),
+    (builder(A, FIRST, "pin"), "line 1: 'a.example.com': a pin is no constant"),
+    (builder(A, FIRST) + f"\n.apply {{ pins.forEach {{ {IT} }} }}", "line 2: 'a.example.com': a pin"),
+    (f"val b = CertificatePinner.Builder()\nb.add({A}, pins())", "line 2: 'a.example.com': a pin"),
 ])  # fmt: skip
 def test_okhttp_that_is_worked_out_at_run_time_is_left_out_and_told(
     source: str, words: str

@@ -15,6 +15,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from collector.errors import PinfallError
+from collector.pins.readers.quoting import quoted
 
 LIMIT = 4 * 1024 * 1024  # bytes of a file
 _ENTITIES = "XML entities are refused: write the values themselves"
@@ -45,7 +46,7 @@ class _Once(dict[Any, Any]):
 
     def __setitem__(self, key: Any, value: Any) -> None:
         if key in self:
-            raise PinfallError(f"'{str(key)[:80]}' stands twice")
+            raise PinfallError(f"{quoted(key)} stands twice")
         super().__setitem__(key, value)
 
 

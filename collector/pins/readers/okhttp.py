@@ -8,11 +8,12 @@ pin would be taken for what clients ship. Source of the patterns: CertificatePin
 from __future__ import annotations
 
 from collector.errors import PinfallError
-from collector.model import WORST_PINS, Hash
+from collector.model import Hash
 from collector.pins.model import ShippedPinSet
 from collector.pins.readers.document import Document, Shape
+from collector.pins.readers.quoting import quoted
 from collector.pins.readers.source import Code, Constants, Value, code, constants
-from collector.pins.readers.values import Notes, Prefix, quoted, read_name, read_pins
+from collector.pins.readers.values import MOST_PINS, Notes, Prefix, read_name, read_pins
 
 NAME = "okhttp"
 _LIMIT = 512 * 1024  # characters of source
@@ -41,16 +42,16 @@ def read(document: Document, notes: Notes) -> list[ShippedPinSet] | None:
             )
         elif pins is None:
             notes.add(
-                f"line {line}: {pattern}: a pin is no constant of this file, and the host was left out"
+                f"line {line}: {quoted(pattern)}: a pin is no constant of this file, and the host was left out"
             )
             left_out.add(pattern)
         else:
             have = found.setdefault(pattern, set())
             have.update(
-                read_pins(pins, notes, f"line {line}: {pattern[:120]}", Prefix.ALWAYS, sha1=True)
+                read_pins(pins, notes, f"line {line}: {quoted(pattern)}", Prefix.ALWAYS, sha1=True)
             )
-            if len(have) > WORST_PINS:
-                raise PinfallError(f"{quoted(pattern)}: more than {WORST_PINS} pins")
+            if len(have) > MOST_PINS:
+                raise PinfallError(f"{quoted(pattern)}: more than {MOST_PINS} pins")
     return [
         _set(pattern, tuple(sorted(pins)), notes)
         for pattern, pins in found.items()

@@ -10,10 +10,10 @@ from typing import Any
 from collector.errors import PinfallError
 from collector.pins.model import ShippedPinSet
 from collector.pins.readers.document import Document, Shape
+from collector.pins.readers.quoting import quoted
 from collector.pins.readers.values import (
     Notes,
     Prefix,
-    quoted,
     read_day,
     read_name,
     read_pins,

@@ -11,6 +11,7 @@ from typing import Any
 from collector.errors import PinfallError
 from collector.pins.model import ShippedPinSet
 from collector.pins.readers.document import Document, Shape
+from collector.pins.readers.quoting import quoted
 from collector.pins.readers.values import (
     Notes,
     Prefix,
@@ -66,6 +67,6 @@ def read(document: Document, notes: Notes) -> list[ShippedPinSet] | None:
         )
     for name in options:
         if name not in root[_KEYS]:
-            notes.add(f"{str(name)[:100]}: has options and no pins, and was left out")
+            notes.add(f"{quoted(name)}: has options and no pins, and was left out")
     once([one.host for one in sets])
     return sets

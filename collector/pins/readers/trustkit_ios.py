@@ -11,11 +11,11 @@ from collector.errors import PinfallError
 from collector.pins.model import ShippedPinSet
 from collector.pins.readers import bundle
 from collector.pins.readers.document import Document, Shape
+from collector.pins.readers.quoting import quoted
 from collector.pins.readers.values import (
     Notes,
     Prefix,
     once,
-    quoted,
     read_day,
     read_name,
     read_pins,

@@ -12,20 +12,21 @@ from hashlib import sha256
 from urllib.parse import urlsplit
 
 from collector.errors import PinfallError
-from collector.model import WORST_PINS, Hash
+from collector.model import Hash
 from collector.pins.placeholders import placeholder
+from collector.pins.readers.quoting import quoted
 from collector.reports.certificates import read_certificate
 from collector.reports.hosts import read_host
 from collector.reports.pins import digest, parse_pin
 
 MOST_WARNINGS = 100
 MOST_URIS = 20
+MOST_PINS = 32  # of a set; an index of Postgres has room for no more
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{43}=")
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2}:?){32}")
 _SHA1 = re.compile(r"(?:sha1[/=].*|[A-Za-z0-9+/]{27}=|(?:[0-9A-Fa-f]{2}:?){20})", re.IGNORECASE)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _WORST_URI = 2000  # characters
-_WORST_TEXT = 120
 
 
 @dataclass(slots=True)
@@ -47,11 +48,6 @@ class Prefix(Enum):
     NEVER = 0
     ALWAYS = 1
     EITHER = 2
-
-
-def quoted(value: object) -> str:
-    text = str(value)
-    return f"'{text[:_WORST_TEXT]}…'" if len(text) > _WORST_TEXT else f"'{text}'"
 
 
 def read_name(value: object, *, wildcards: str | None = None) -> str:
@@ -136,8 +132,8 @@ def read_pins(
     """Sorted, each once. A placeholder stays: clients ship it, and their reports name it."""
     if not isinstance(values, list | tuple):
         raise PinfallError(f"{host}: the pins should be a list")
-    if len(values) > WORST_PINS:
-        raise PinfallError(f"{host}: more than {WORST_PINS} pins")
+    if len(values) > MOST_PINS:
+        raise PinfallError(f"{host}: more than {MOST_PINS} pins")
     found: set[Hash] = set()
     for place, value in enumerate(values, 1):
         try:

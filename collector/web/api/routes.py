@@ -13,6 +13,7 @@ from collector.web.api.imports import Imports
 from collector.web.api.manage import Manage
 from collector.web.api.openapi import document
 from collector.web.api.people import People
+from collector.web.api.pins import Pins
 from collector.web.api.read import Read
 
 V, P, O = Role.VIEWER, Role.PIPELINE, Role.OPERATOR  # noqa: E741 (a table reads best in columns)
@@ -30,7 +31,7 @@ class Route(NamedTuple):
 
 
 def api_routes(
-    read: Read, manage: Manage, certs: Certs, people: People, imports: Imports
+    read: Read, manage: Manage, certs: Certs, people: People, imports: Imports, pins: Pins
 ) -> list[Route]:
     v1 = "/api/v1"
     return [
@@ -50,6 +51,10 @@ def api_routes(
         Route("GET", f"{v1}/certs", certs.list_certs, V),
         Route("POST", f"{v1}/certs", certs.add_certs, P),
         Route("DELETE", f"{v1}/certs/{{pin:{_ANY}}}", certs.remove_cert, O),
+        Route("GET", f"{v1}/pin-sets", pins.list_pin_sets, V),
+        Route("POST", f"{v1}/pin-sets", pins.import_pin_sets, P),
+        Route("DELETE", f"{v1}/pin-sets/{{id:{_ANY}}}", pins.remove_pin_set, O),
+        Route("POST", f"{v1}/pins/proofs", pins.prove, P),
         Route("GET", f"{v1}/tokens", people.list_tokens, O),
         Route("POST", f"{v1}/tokens", people.add_token, O),
         Route("DELETE", f"{v1}/tokens/{{name:{_ANY}}}", people.revoke_token, O),

@@ -51,6 +51,11 @@ _CERTIFICATE = {
     "is_ca": _OPTIONAL_BOOLEAN, "self_signed": _BOOLEAN, "key_type": _OPTIONAL_TEXT, "first_seen": _TIME,
 }  # fmt: skip
 
+PIN_SET: dict[str, Schema] = {
+    "host": _TEXT, "pins": listed(_TEXT), "include_subdomains": _BOOLEAN, "app": _OPTIONAL_TEXT,
+    "platform": _OPTIONAL_TEXT, "version_from": _OPTIONAL_TEXT, "version_to": _OPTIONAL_TEXT,
+}  # fmt: skip
+
 SCHEMAS: Schema = {
     "Problem": {
         "type": "object",
@@ -89,6 +94,24 @@ SCHEMAS: Schema = {
         project=_OPTIONAL_TEXT,
         certs=listed(_of("One key.", pin=_TEXT, subject=_OPTIONAL_TEXT, is_new=_BOOLEAN)),
         issuers=listed(_of("One authority.", pin=_TEXT, subject=_OPTIONAL_TEXT)),
+    ),
+    "PinSet": _of(
+        "What releases of an app pin for a host. `pins` empty: the host is taken out of the pins of the domain above"
+        " it. `proven`: pins whose keys were shown to be there.",
+        id=_COUNT, project=_TEXT, **PIN_SET, enforced=_OPTIONAL_BOOLEAN, starts=_OPTIONAL_TIME,
+        expires=_OPTIONAL_TIME, report_uris=listed(_TEXT), default_report_uri=_BOOLEAN, format=_TEXT, source=_TEXT,
+        imported_at=_TIME, imported_by=_TEXT, proven=listed(_TEXT),
+    ),
+    "LearnedPinSet": _of(
+        "A pin set that at least 20 installs in 10 networks agree on. It informs, and is never the registry.",
+        host=_TEXT, app=_TEXT, app_version=_TEXT, platform=_TEXT, pins=listed(_TEXT), installs=_COUNT,
+        networks=_COUNT, first_seen=_TIME, last_seen=_TIME,
+    ),
+    "ImportedPinSets": _of(
+        "What became of each pin set. `registered`: host patterns that the project has from here on."
+        " `warnings`: what was left out, and what looks wrong.",
+        project=_TEXT, registered=listed(_TEXT), warnings=listed(_TEXT),
+        pin_sets=listed(_of("One.", **PIN_SET, result={"enum": ["new", "changed", "known"]})),
     ),
     "Host": _of(
         "A host that is a label of metrics. `last_seen`: the last day it was reported, or registered.",
