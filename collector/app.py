@@ -24,6 +24,7 @@ from collector.web.api.change import Changes
 from collector.web.api.imports import Imports
 from collector.web.api.manage import Manage
 from collector.web.api.people import People
+from collector.web.api.pin_lint import PinLint, none_served
 from collector.web.api.pins import Pins
 from collector.web.api.read import Read
 from collector.web.api.routes import api_routes
@@ -219,6 +220,7 @@ def _operator_app(
             People(reading, access, core.keyring, changes),
             Imports(reading, core.keyring, core.taking, changes),
             Pins(reading, core.keyring, core.intake, changes),
+            PinLint(reading, none_served, core.clock),
         ),
     ]
     return operator_app(access, routes)

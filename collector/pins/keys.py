@@ -31,6 +31,11 @@ class Proof:
     subject: str | None
 
 
+def public_parts(text: str) -> list[str]:
+    """The certificates and requests in a text, and nothing else of it: never a private key."""
+    return [match[0] for match in _PEM.finditer(text)]
+
+
 def read_proofs(text: str, roots: Collection[bytes] = ()) -> list[Proof]:
     """Each certificate that is no authority's, and each request. Raises PinfallError.
 

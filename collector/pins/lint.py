@@ -12,7 +12,7 @@ from collector.pins.known import Known, Served
 from collector.pins.known import now as served_now
 from collector.pins.lint_keys import count, keys
 from collector.pins.model import ShippedPinSet
-from collector.pins.readers.values import uri_host
+from collector.pins.uris import uri_host
 from collector.pins.versions import version_key
 
 MINIMUM = 2  # pins of a set; TrustKit does not start with fewer

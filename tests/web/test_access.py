@@ -52,6 +52,7 @@ TABLE: list[tuple[str, str, object, Role | None]] = [
         P,
     ),
     ("DELETE", "/api/v1/pin-sets/nobody", None, O),
+    ("GET", "/api/v1/pins/lint", None, V),
     ("POST", "/api/v1/pins/proofs", {"project": "default", "pem": "x"}, P),
     ("GET", "/api/v1/tokens", None, O),
     ("POST", "/api/v1/tokens", {"name": "t", "role": "viewer"}, O),

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from hashlib import sha256
-from urllib.parse import urlsplit
 
 from collector.errors import PinfallError
 from collector.model import Hash
 from collector.pins.placeholders import placeholder
 from collector.pins.readers.quoting import quoted
+from collector.pins.uris import uri_host
 from collector.reports.certificates import read_certificate
 from collector.reports.hosts import read_host
 from collector.reports.pins import digest, parse_pin
@@ -198,17 +198,6 @@ def read_uris(value: object, name: str) -> tuple[str, ...]:
             raise PinfallError(f"{name}: {quoted(uri)} is no http(s) URL")
         found[text] = None
     return tuple(found)
-
-
-def uri_host(uri: str) -> str | None:
-    """The host of an http(s) URL as an A-label; None where it is none."""
-    try:
-        told = urlsplit(uri)
-        if told.scheme not in ("http", "https") or not told.hostname:
-            return None
-        return read_host(told.hostname)[0]
-    except ValueError:
-        return None
 
 
 def read_text(value: object, name: str, most: int = 200) -> str | None:

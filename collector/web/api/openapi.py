@@ -252,6 +252,11 @@ def _paths() -> Schema:
                                  _object({"removed": _COUNT, "project": TEXT, **PIN_SET}),
                                  parameters=[_path("id", "As the list shows it.")]),
         },
+        "/pins/lint": {
+            "get": _operation("lintPins", "What is wrong with registered pin sets, the worst first.", V,
+                              _object({"findings": listed(ref("Finding")), "pin_sets": _COUNT}), parameters=[
+                                  _PROJECT, _parameter("host", _FILTER, "What counts for this host.")]),
+        },
         "/pins/proofs": {
             "post": _operation("provePins", "Show that the keys of pins are there, by certificates or requests (CSR)"
                                " for them in PEM.", P, _object({"project": TEXT, "proven": listed(_object(

@@ -13,6 +13,7 @@ from collector.web.api.imports import Imports
 from collector.web.api.manage import Manage
 from collector.web.api.openapi import document
 from collector.web.api.people import People
+from collector.web.api.pin_lint import PinLint
 from collector.web.api.pins import Pins
 from collector.web.api.read import Read
 
@@ -31,7 +32,13 @@ class Route(NamedTuple):
 
 
 def api_routes(
-    read: Read, manage: Manage, certs: Certs, people: People, imports: Imports, pins: Pins
+    read: Read,
+    manage: Manage,
+    certs: Certs,
+    people: People,
+    imports: Imports,
+    pins: Pins,
+    pin_lint: PinLint,
 ) -> list[Route]:
     v1 = "/api/v1"
     return [
@@ -54,6 +61,7 @@ def api_routes(
         Route("GET", f"{v1}/pin-sets", pins.list_pin_sets, V),
         Route("POST", f"{v1}/pin-sets", pins.import_pin_sets, P),
         Route("DELETE", f"{v1}/pin-sets/{{id:{_ANY}}}", pins.remove_pin_set, O),
+        Route("GET", f"{v1}/pins/lint", pin_lint.lint, V),
         Route("POST", f"{v1}/pins/proofs", pins.prove, P),
         Route("GET", f"{v1}/tokens", people.list_tokens, O),
         Route("POST", f"{v1}/tokens", people.add_token, O),

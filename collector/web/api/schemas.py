@@ -6,6 +6,7 @@ from typing import Any
 
 from collector.metrics import SOURCES
 from collector.model import ENVIRONMENTS, Dialect, Kind, TimeTrust
+from collector.pins.findings import Code, Severity
 from collector.web.access import Role
 
 Schema = dict[str, Any]
@@ -112,6 +113,12 @@ SCHEMAS: Schema = {
         " `warnings`: what was left out, and what looks wrong.",
         project=_TEXT, registered=listed(_TEXT), warnings=listed(_TEXT),
         pin_sets=listed(_of("One.", **PIN_SET, result={"enum": ["new", "changed", "known"]})),
+    ),
+    "Finding": _of(
+        "What is wrong with a pin set, and what to do. `releases`: which it is of, in words.",
+        project=_TEXT, code={"enum": [*Code]}, severity={"enum": [*Severity]}, host=_TEXT, releases=_TEXT,
+        reason=_TEXT, advice=_TEXT, pins=listed(_TEXT), app=_OPTIONAL_TEXT, platform=_OPTIONAL_TEXT,
+        version_from=_OPTIONAL_TEXT, version_to=_OPTIONAL_TEXT, expires=_OPTIONAL_TIME, source=_TEXT,
     ),
     "Host": _of(
         "A host that is a label of metrics. `last_seen`: the last day it was reported, or registered.",
