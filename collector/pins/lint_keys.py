@@ -9,6 +9,7 @@ from collector.pins.issuers import Issuer, Volatility
 from collector.pins.known import Known, Placed, now, of_set, placed, whole
 from collector.pins.model import ShippedPinSet, matches
 from collector.pins.placeholders import placeholder
+from collector.reports.certificates import facts
 
 _ERROR, _WARNING, _INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
 
@@ -58,12 +59,17 @@ def keys(one: ShippedPinSet, known: Known) -> Iterator[Finding]:
 
 def _served(one: ShippedPinSet, known: Known) -> Iterator[Finding]:
     chains = of_set(one, known)
-    fits = [served for served in chains if matches(one.pins, whole(served.chain, known))]
+    paths = {id(served): whole(served.chain, known) for served in chains}
+    fits = [served for served in chains if matches(one.pins, paths[id(served)])]
+    # A pin may be of a root that servers leave out and nobody told of.
+    is_sure = all(facts(path[-1].der).self_signed for path in paths.values())
+    severity = _ERROR if is_sure else _WARNING
+    doubt = "" if is_sure else " (unless it is of a root that is not known here)"
     if not fits:
         first = min(served.last_seen for served in chains)
         yield Finding(
-            Code.NEVER_SERVED, _ERROR, one,
-            f"No pin is in any of {len(chains)} chains that were served since {first:%Y-%m-%d}",
+            Code.NEVER_SERVED, severity, one,
+            f"No pin is in any of {len(chains)} chains that were served since {first:%Y-%m-%d}{doubt}",
             "Compare the pins with 'pinfall probe', and do not release them before one matches.",
         )  # fmt: skip
         return
@@ -72,8 +78,8 @@ def _served(one: ShippedPinSet, known: Known) -> Iterator[Finding]:
     if refused:
         hosts = sorted({served.host for served in refused})
         yield Finding(
-            Code.NOT_SERVED_NOW, _ERROR, one,
-            f"A chain that {', '.join(hosts[:3])} serves now has none of the pins, earlier ones had",
+            Code.NOT_SERVED_NOW, severity, one,
+            f"A chain that {', '.join(hosts[:3])} serves now has none of the pins, others had{doubt}",
             "Serve a chain with one of these keys again, or ship pins for the new one.",
         )  # fmt: skip
 
