@@ -18,6 +18,7 @@ from collector.intake.keyring import REFRESH
 from collector.intake.maintain import Keep, fold, forget_marked, maintain, make_partitions
 from collector.listeners import SHUTDOWN, bound, listen, public_tls, reserved
 from collector.settings import Address, Settings
+from collector.watch import expiries, learn
 from collector.web.access import Access
 from collector.web.api.certs import Certs
 from collector.web.api.change import Changes
@@ -191,6 +192,8 @@ def _rounds(core: Core, access: Access, fleet: Fleet | None) -> tuple[Round, ...
         ("maintain", 3600.0, upkeep),
         ("settle", 5.0, core.settle),
         ("recollect", 10.0, core.recollect),
+        ("learn", learn.EVERY, learn.Learner(pool, core.clock).tick),
+        ("expiries", expiries.EVERY, expiries.Expiries(pool, core.metrics).tick),
         *_spooling(core),
     )
 

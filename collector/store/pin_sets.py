@@ -125,15 +125,18 @@ async def of_project(connection: Connection, project: ProjectId) -> list[Shipped
     return [_set(dict(row)) for row in await connection.fetch(_OF_PROJECT, project)]
 
 
-_ALL = f"""
+# Of hosts where some set expires: a newer one beside it may not.
+_EXPIRING = f"""
 SELECT p.name AS project, {_COLUMNS} FROM shipped_pin_set s
 JOIN project p ON p.id = s.project AND p.forgotten_at IS NULL
+WHERE (s.project, s.host) IN (SELECT project, host FROM shipped_pin_set WHERE expires IS NOT NULL)
+ORDER BY s.id
 """  # noqa: S608
 
 
-async def of_all(connection: Connection) -> list[tuple[str, ShippedPinSet]]:
-    """Every set with its project's name."""
-    rows = [dict(row) for row in await connection.fetch(_ALL)]
+async def expiring(connection: Connection) -> list[tuple[str, ShippedPinSet]]:
+    """Sets of hosts where one expires, with their projects' names."""
+    rows = [dict(row) for row in await connection.fetch(_EXPIRING)]
     return [(row.pop("project"), _set(row)) for row in rows]
 
 

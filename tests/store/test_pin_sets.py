@@ -49,7 +49,9 @@ async def test_what_was_registered_comes_back(connection: asyncpg.Connection) ->
     bare = ShippedPinSet(host="example.com", pins=THREE)
     assert await _add(connection, project, ONE, bare) == [Added.NEW, Added.NEW]
     assert await pin_sets.of_project(connection, project) == [ONE, bare]
-    assert await pin_sets.of_all(connection) == [("wallet", ONE), ("wallet", bare)]
+    other = ShippedPinSet(host="www.example.com", pins=THREE)
+    await _add(connection, project, other)
+    assert await pin_sets.expiring(connection) == [("wallet", ONE), ("wallet", bare)]
 
 
 async def test_the_same_set_again_changes_nothing(connection: asyncpg.Connection) -> None:

@@ -215,3 +215,42 @@ async def test_what_is_shown_of_text_in_files(site: Site) -> None:
     (row,) = await _listed(site)
     assert row["source"] == "p[31m.json"
     assert THREE not in str(row)
+
+
+async def test_when_pins_expire_is_a_metric(site: Site) -> None:
+    name = "pinfall_pin_set_expiry_timestamp_seconds{"
+
+    async def told() -> list[str]:
+        await site.collector.tick("expiries")
+        async with site.session.get(f"{site.operator}/metrics") as response:
+            lines = (await response.text()).splitlines()
+        return [line for line in lines if line.startswith(name)]
+
+    assert await told() == []
+    await _import(site, sets=[own_set(expires="2027-03-01"), own_set(host="never.example.com")])
+    assert await told() == [name + 'host="api.example.com",project="default"} 1.8038592e+09']
+    (row, _) = await _listed(site)
+    await site.call("DELETE", f"{V1}/pin-sets/{row['id']}")
+    assert await told() == []
+
+
+async def test_what_was_learned_stands_beside_the_registry(site: Site) -> None:
+    await site.pool.execute(
+        """
+        INSERT INTO learned_pin_set SELECT id, 'api.example.com', 'com.example.wallet', '8.24.1', 'IOS', $1, 20, 10,
+            '2026-11-18T12:00:00Z', '2026-11-20T12:00:00Z' FROM project
+        """,
+        [f"sha256/{ONE}"],
+    )
+    answer = (await site.call("GET", f"{V1}/pin-sets?project=default&host=api.example.com")).json
+    assert answer["pin_sets"] == []
+    assert answer["learned"] == [
+        {
+            "host": "api.example.com", "app": "com.example.wallet", "app_version": "8.24.1", "platform": "IOS",
+            "pins": [f"sha256/{ONE}"], "installs": 20, "networks": 10, "first_seen": "2026-11-18T12:00:00Z",
+            "last_seen": "2026-11-20T12:00:00Z",
+        }
+    ]  # fmt: skip
+    assert (await site.call("GET", f"{V1}/pin-sets?project=default&host=example.com")).json[
+        "learned"
+    ] == []
