@@ -53,7 +53,7 @@ WITH seen AS MATERIALIZED (
     HAVING count(DISTINCT install) >= $5 AND max(received_at) - min(received_at) >= $7
 ), a_day AS (
     SELECT app, app_version, platform, pin_set, max(networks) AS networks FROM (
-        SELECT app, app_version, platform, pin_set, (received_at AT TIME ZONE 'UTC')::date AS day, count(DISTINCT network) AS networks
+        SELECT app, app_version, platform, pin_set, count(DISTINCT network) AS networks
         FROM seen GROUP BY app, app_version, platform, pin_set, (received_at AT TIME ZONE 'UTC')::date
     ) AS days GROUP BY app, app_version, platform, pin_set HAVING max(networks) >= $6
 )
