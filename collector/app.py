@@ -29,6 +29,7 @@ from collector.probing.expiries import expiries
 from collector.probing.resolving import Resolve, system_resolver
 from collector.probing.rounds import Prober
 from collector.settings import Address, Settings
+from collector.watch import expiries, learn
 from collector.watch.public_trust import is_trusted
 from collector.watch.rotations import look_for_rotations
 from collector.web.access import Access
@@ -38,6 +39,8 @@ from collector.web.api.imports import Imports
 from collector.web.api.manage import Manage
 from collector.web.api.notify import NotifyTest
 from collector.web.api.people import People
+from collector.web.api.pin_lint import PinLint, none_served
+from collector.web.api.pins import Pins
 from collector.web.api.probes import Probes
 from collector.web.api.read import Read
 from collector.web.api.rotations import Rotations
@@ -224,6 +227,8 @@ def _rounds(core: Core, access: Access, fleet: Fleet | None) -> tuple[Round, ...
         ("recollect", 10.0, core.recollect),
         ("expiries", 30.0, tell_expiries),
         ("rotations", 60.0, rotate),
+        ("learn", learn.EVERY, learn.Learner(pool, core.clock).tick),
+        ("expiries", expiries.EVERY, expiries.Expiries(pool, core.metrics).tick),
         *_spooling(core),
     )
 
@@ -262,6 +267,8 @@ def _operator_app(
             NotifyTest(ways, changes),
             Probes(reading, changes, config.hosts),
             Rotations(reading, changes),
+            Pins(reading, core.keyring, core.intake, changes),
+            PinLint(reading, none_served, core.clock),
         ),
     ]
     return operator_app(access, routes)

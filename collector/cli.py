@@ -34,6 +34,7 @@ _COMMANDS = (
     ("certs", "certs", "public keys that you had certified yourselves"),
     ("notify-test", "notify_test", "send a test alert to channels"),
     ("rotation", "rotation", "declare when a host's keys change, see when they did"),
+    ("pins", "pins", "what clients pin: import, list, lint, prove"),
     ("token", "token", "who may use the operator listener, and as what"),
     ("connections", "connections", "import success counts of a CDN or a load balancer"),
     ("audit", "audit", "who changed what, and when"),

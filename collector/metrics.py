@@ -34,6 +34,8 @@ TASKS = (
     "probe",
     "expiries",
     "rotations",
+    "learn",
+    "expiries",
 )
 REFUSALS = ("not_http", "crowded", "overloaded", "too_slow")
 SOURCES = ("trusted", "public")  # whose word a number of connections is
@@ -84,6 +86,10 @@ class Metrics:
             "pinfall_rotation_timestamp_seconds",
             "When the keys of a host last changed, or were to change by a declaration whose time has come.",
             ["host", "source"], registry=registry,
+        self.pin_set_expiry = Gauge(
+            "pinfall_pin_set_expiry_timestamp_seconds",
+            "When pins of a newest release expire, the earliest. Absent where none does.",
+            ["project", "host"], registry=registry,
         )  # fmt: skip
         self.ingest = Seconds(
             "pinfall_ingest_seconds", "From a request's first byte to its answer.", _SECONDS
@@ -231,6 +237,12 @@ class Metrics:
         self.rotations.clear()
         for (host, source), at in newest.items():
             self.rotations.labels(host=host, source=source).set(at.timestamp())
+
+    def expire(self, expiries: Mapping[tuple[str, str], float]) -> None:
+        """expiries: Unix time by project and host; what is not among them is absent from here on."""
+        self.pin_set_expiry.clear()
+        for (project, host), at in expiries.items():
+            self.pin_set_expiry.labels(project=project, host=host).set(at)
 
     def know_project(self, name: str) -> None:
         if name in self._projects:

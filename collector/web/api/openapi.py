@@ -12,6 +12,8 @@ from aiohttp import web
 from collector import __version__
 from collector.detect.probed import DETAIL, Asked, ProbeState
 from collector.model import ENVIRONMENTS, WORST_CHAIN, Dialect, Kind
+from collector.model import ENVIRONMENTS, PLATFORMS, Dialect, Kind
+from collector.pins.readers import MOST as PIN_SETS
 from collector.web.access import Role
 from collector.web.api.asked import MOST, USUAL
 from collector.web.api.certs import MOST as CERTS
@@ -20,6 +22,7 @@ from collector.web.api.limits import ORIGINS, QUOTA
 from collector.web.api.probes import ANSWERS
 from collector.web.api.rotations import PEM
 from collector.web.api.schemas import SCHEMAS, listed, nullable, ref
+from collector.web.api.schemas import PIN_SET, SCHEMAS, listed, nullable, ref
 
 Schema = dict[str, Any]
 TEXT: Schema = {"type": "string"}
@@ -146,6 +149,13 @@ _ROTATION: dict[str, Schema] = {
     "at": nullable({**_TIME, "description": "With its zone; now, where it is not said."}),
     "chain": nullable({"type": "string", "maxLength": PEM, "description": "PEM, leaf first."}),
     "note": nullable({"type": "string", "maxLength": NOTE}),
+_RELEASE: dict[str, Schema] = {
+    **dict.fromkeys(
+        ("app", "version_from", "version_to"),
+        nullable({"type": "string", "minLength": 1, "maxLength": 100}),
+    ),
+    "platform": nullable({"enum": [name.lower() for name in PLATFORMS]}),
+    "starts": nullable(_TIME),
 }
 V, P, O = Role.VIEWER, Role.PIPELINE, Role.OPERATOR  # noqa: E741
 
@@ -260,6 +270,7 @@ def _paths() -> Schema:
             "post": _operation("testChannels", "Send a test alert to a channel, or to all.", O, _object(
                 {"results": listed(_object({"channel": TEXT, "type": TEXT, "error": nullable(TEXT)}))}),
                 takes=_object({}, channel=nullable(_NAME))),
+        },
         "/rotations": {
             "get": _operation("listRotations", "Rotations, the newest first; of a host also its renewals.", V, _object(
                 {"rotations": listed(ref("Rotation")), "renewals": listed(ref("Renewal"))}), parameters=[
@@ -272,6 +283,36 @@ def _paths() -> Schema:
         "/rotations/{id}/end": {
             "post": _operation("endRotation", "One that is over, or that is not to happen.", P, ref("Rotation"),
                                parameters=[_path("id", "As the list shows it.")], takes=_object({})),
+        },
+        "/pin-sets": {
+            "get": _operation("listPinSets", "What releases pin; and what reports agree on, of one project.", V,
+                              _object({"pin_sets": listed(ref("PinSet")), "learned": listed(ref("LearnedPinSet"))}),
+                              parameters=[_PROJECT, _parameter("app", _FILTER, "Of this app."),
+                                          _parameter("host", _FILTER, "For this host: also of domains above it."),
+                                          _parameter("limit", _LIMIT["schema"], "Of each list.")]),
+            "post": _operation("importPinSets", "Register what releases pin: `sets` as docs/pins.md describes them, or"
+                               " a `file` in base64. Its hosts become the project's own.", P, ref("ImportedPinSets"),
+                               status=201, takes=_object(
+                                   {"project": _NAME}, **_RELEASE, name=nullable(TEXT), file=nullable(TEXT),
+                                   sets=nullable({"type": "array", "items": {"type": "object"}, "minItems": 1,
+                                                  "maxItems": PIN_SETS}))),
+        },
+        "/pin-sets/{id}": {
+            "delete": _operation("removePinSet", "Register a pin set no longer; its host stays.", O,
+                                 _object({"removed": _COUNT, "project": TEXT, **PIN_SET}),
+                                 parameters=[_path("id", "As the list shows it.")]),
+        },
+        "/pins/lint": {
+            "get": _operation("lintPins", "What is wrong with registered pin sets, the worst first.", V,
+                              _object({"findings": listed(ref("Finding")), "pin_sets": _COUNT}), parameters=[
+                                  _PROJECT, _parameter("host", _FILTER, "What counts for this host.")]),
+        },
+        "/pins/proofs": {
+            "post": _operation("provePins", "Show that the keys of pins are there, by certificates or requests (CSR)"
+                               " for them in PEM.", P, _object({"project": TEXT, "proven": listed(_object(
+                                   {"pin": TEXT, "how": {"enum": ["certificate", "csr"]}, "subject": nullable(TEXT),
+                                    "is_new": {"type": "boolean"}}))}), status=201,
+                               takes=_object({"project": _NAME, "pem": {"type": "string", "minLength": 1}})),
         },
         "/tokens": {
             "get": _operation("listTokens", "Tokens, without their secrets.", O,

@@ -14,6 +14,8 @@ from collector.web.api.manage import Manage
 from collector.web.api.notify import NotifyTest
 from collector.web.api.openapi import document
 from collector.web.api.people import People
+from collector.web.api.pin_lint import PinLint
+from collector.web.api.pins import Pins
 from collector.web.api.probes import Probes
 from collector.web.api.read import Read
 from collector.web.api.rotations import Rotations
@@ -41,6 +43,8 @@ def api_routes(
     notify: NotifyTest,
     probes: Probes,
     rotations: Rotations,
+    pins: Pins,
+    pin_lint: PinLint,
 ) -> list[Route]:
     v1 = "/api/v1"
     return [
@@ -66,6 +70,11 @@ def api_routes(
         Route("GET", f"{v1}/rotations", rotations.list_rotations, V),
         Route("POST", f"{v1}/rotations", rotations.declare, P),
         Route("POST", f"{v1}/rotations/{{id:{_ANY}}}/end", rotations.end, P),
+        Route("GET", f"{v1}/pin-sets", pins.list_pin_sets, V),
+        Route("POST", f"{v1}/pin-sets", pins.import_pin_sets, P),
+        Route("DELETE", f"{v1}/pin-sets/{{id:{_ANY}}}", pins.remove_pin_set, O),
+        Route("GET", f"{v1}/pins/lint", pin_lint.lint, V),
+        Route("POST", f"{v1}/pins/proofs", pins.prove, P),
         Route("GET", f"{v1}/tokens", people.list_tokens, O),
         Route("POST", f"{v1}/tokens", people.add_token, O),
         Route("DELETE", f"{v1}/tokens/{{name:{_ANY}}}", people.revoke_token, O),

@@ -8,6 +8,7 @@ from collector.detect.probed import Asked, ProbeState
 from collector.detect.served import RotationSource, RotationState
 from collector.metrics import SOURCES
 from collector.model import ENVIRONMENTS, Dialect, Kind, TimeTrust
+from collector.pins.findings import Code, Severity
 from collector.web.access import Role
 
 Schema = dict[str, Any]
@@ -51,6 +52,11 @@ _CERTIFICATE = {
     "sha256": _HEX, "spki_sha256": _HEX, "spki_sha1": _HEX, "pin": _TEXT, "subject": _OPTIONAL_TEXT,
     "issuer": _OPTIONAL_TEXT, "sans": listed(_TEXT), "not_before": _OPTIONAL_TIME, "not_after": _OPTIONAL_TIME,
     "is_ca": _OPTIONAL_BOOLEAN, "self_signed": _BOOLEAN, "key_type": _OPTIONAL_TEXT, "first_seen": _TIME,
+}  # fmt: skip
+
+PIN_SET: dict[str, Schema] = {
+    "host": _TEXT, "pins": listed(_TEXT), "include_subdomains": _BOOLEAN, "app": _OPTIONAL_TEXT,
+    "platform": _OPTIONAL_TEXT, "version_from": _OPTIONAL_TEXT, "version_to": _OPTIONAL_TEXT,
 }  # fmt: skip
 
 SCHEMAS: Schema = {
@@ -108,6 +114,29 @@ SCHEMAS: Schema = {
         " the leaf. `new_issuers`: pins that never stood above it before.",
         host=_TEXT, at=_TIME, leaf=_TEXT, certificate=_HEX, is_new_certificate=_BOOLEAN, not_after=_OPTIONAL_TIME,
         new_issuers=listed(_TEXT),
+    "PinSet": _of(
+        "What releases of an app pin for a host. `pins` empty: the host is taken out of the pins of the domain above"
+        " it. `proven`: pins whose keys were shown to be there.",
+        id=_COUNT, project=_TEXT, **PIN_SET, enforced=_OPTIONAL_BOOLEAN, starts=_OPTIONAL_TIME,
+        expires=_OPTIONAL_TIME, report_uris=listed(_TEXT), default_report_uri=_BOOLEAN, format=_TEXT, source=_TEXT,
+        imported_at=_TIME, imported_by=_TEXT, proven=listed(_TEXT),
+    ),
+    "LearnedPinSet": _of(
+        "A pin set that at least 20 installs in 10 networks agree on. It informs, and is never the registry.",
+        host=_TEXT, app=_TEXT, app_version=_TEXT, platform=_TEXT, pins=listed(_TEXT), installs=_COUNT,
+        networks=_COUNT, first_seen=_TIME, last_seen=_TIME,
+    ),
+    "ImportedPinSets": _of(
+        "What became of each pin set. `registered`: host patterns that the project has from here on."
+        " `warnings`: what was left out, and what looks wrong.",
+        project=_TEXT, registered=listed(_TEXT), warnings=listed(_TEXT),
+        pin_sets=listed(_of("One.", **PIN_SET, result={"enum": ["new", "changed", "known"]})),
+    ),
+    "Finding": _of(
+        "What is wrong with a pin set, and what to do. `releases`: which it is of, in words.",
+        project=_TEXT, code={"enum": [*Code]}, severity={"enum": [*Severity]}, host=_TEXT, releases=_TEXT,
+        reason=_TEXT, advice=_TEXT, pins=listed(_TEXT), app=_OPTIONAL_TEXT, platform=_OPTIONAL_TEXT,
+        version_from=_OPTIONAL_TEXT, version_to=_OPTIONAL_TEXT, expires=_OPTIONAL_TIME, source=_TEXT,
     ),
     "Host": _of(
         "A host that is a label of metrics. `last_seen`: the last day it was reported, or registered.",
