@@ -25,7 +25,7 @@ from collector.notify.config import configured
 from collector.notify.opening import channels as open_channels
 from collector.notify.opening import opened
 from collector.pinfall_toml import PinfallToml
-from collector.probing.expiries import expiries
+from collector.probing.expiries import expiries as certificate_expiries
 from collector.probing.resolving import Resolve, system_resolver
 from collector.probing.rounds import Prober
 from collector.settings import Address, Settings
@@ -210,7 +210,7 @@ def _rounds(core: Core, access: Access, fleet: Fleet | None) -> tuple[Round, ...
         return maintain(pool, core.clock(), keep)
 
     async def tell_expiries() -> None:
-        core.metrics.expiries(await expiries(pool, core.clock()))
+        core.metrics.expiries(await certificate_expiries(pool, core.clock()))
 
     async def rotate() -> None:
         core.metrics.tell_rotations(await look_for_rotations(pool, core.clock(), is_trusted))
@@ -228,7 +228,7 @@ def _rounds(core: Core, access: Access, fleet: Fleet | None) -> tuple[Round, ...
         ("expiries", 30.0, tell_expiries),
         ("rotations", 60.0, rotate),
         ("learn", learn.EVERY, learn.Learner(pool, core.clock).tick),
-        ("expiries", expiries.EVERY, expiries.Expiries(pool, core.metrics).tick),
+        ("pin_expiries", expiries.EVERY, expiries.Expiries(pool, core.metrics).tick),
         *_spooling(core),
     )
 

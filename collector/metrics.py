@@ -35,7 +35,7 @@ TASKS = (
     "expiries",
     "rotations",
     "learn",
-    "expiries",
+    "pin_expiries",
 )
 REFUSALS = ("not_http", "crowded", "overloaded", "too_slow")
 SOURCES = ("trusted", "public")  # whose word a number of connections is
@@ -86,6 +86,7 @@ class Metrics:
             "pinfall_rotation_timestamp_seconds",
             "When the keys of a host last changed, or were to change by a declaration whose time has come.",
             ["host", "source"], registry=registry,
+        )  # fmt: skip
         self.pin_set_expiry = Gauge(
             "pinfall_pin_set_expiry_timestamp_seconds",
             "When pins of a newest release expire, the earliest. Absent where none does.",

@@ -11,8 +11,7 @@ from aiohttp import web
 
 from collector import __version__
 from collector.detect.probed import DETAIL, Asked, ProbeState
-from collector.model import ENVIRONMENTS, WORST_CHAIN, Dialect, Kind
-from collector.model import ENVIRONMENTS, PLATFORMS, Dialect, Kind
+from collector.model import ENVIRONMENTS, PLATFORMS, WORST_CHAIN, Dialect, Kind
 from collector.pins.readers import MOST as PIN_SETS
 from collector.web.access import Role
 from collector.web.api.asked import MOST, USUAL
@@ -21,7 +20,6 @@ from collector.web.api.certs import NOTE
 from collector.web.api.limits import ORIGINS, QUOTA
 from collector.web.api.probes import ANSWERS
 from collector.web.api.rotations import PEM
-from collector.web.api.schemas import SCHEMAS, listed, nullable, ref
 from collector.web.api.schemas import PIN_SET, SCHEMAS, listed, nullable, ref
 
 Schema = dict[str, Any]
@@ -149,6 +147,7 @@ _ROTATION: dict[str, Schema] = {
     "at": nullable({**_TIME, "description": "With its zone; now, where it is not said."}),
     "chain": nullable({"type": "string", "maxLength": PEM, "description": "PEM, leaf first."}),
     "note": nullable({"type": "string", "maxLength": NOTE}),
+}
 _RELEASE: dict[str, Schema] = {
     **dict.fromkeys(
         ("app", "version_from", "version_to"),

@@ -114,6 +114,7 @@ SCHEMAS: Schema = {
         " the leaf. `new_issuers`: pins that never stood above it before.",
         host=_TEXT, at=_TIME, leaf=_TEXT, certificate=_HEX, is_new_certificate=_BOOLEAN, not_after=_OPTIONAL_TIME,
         new_issuers=listed(_TEXT),
+    ),
     "PinSet": _of(
         "What releases of an app pin for a host. `pins` empty: the host is taken out of the pins of the domain above"
         " it. `proven`: pins whose keys were shown to be there.",
