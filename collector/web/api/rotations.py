@@ -17,7 +17,7 @@ from collector.model import WORST_CHAIN, Certificate, Hash, ProjectId
 from collector.reports.certificates import facts, read_certificate, role, split_pem
 from collector.reports.hosts import matches, read_host
 from collector.reports.line import utc
-from collector.store import changing, projects, rotations
+from collector.store import changing, host_projects, projects, rotations
 from collector.store.connect import Connection
 from collector.store.rotations import Listed
 from collector.web.api import asked
@@ -119,7 +119,7 @@ async def _place(connection: Connection, host: str, name: str | None) -> tuple[P
         await projects.one(connection, name)
     found = [
         place
-        for place in await rotations.places(connection, host, name)
+        for place in await host_projects.places(connection, host, name)
         if place.is_known or any(matches(pattern, host) for pattern in place.patterns)
     ]
     if not found:
