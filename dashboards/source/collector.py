@@ -82,7 +82,7 @@ COLLECTOR = Dashboard(
         ),
         Panel(
             title="Deliveries by channel", stacked=True,
-            says="Alert states that were sent, that failed and are tried again, and that were given up.",
+            says="Alert states that were sent, that are tried again, and that were given up.",
             queries=(Query(f"sum by (channel, result) (increase(pinfall_deliveries_total{_IN}[5m]))", "{{channel}} {{result}}"),),
             empty="No channel is configured.",
         ),

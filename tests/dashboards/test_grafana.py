@@ -23,9 +23,8 @@ CHOSEN = {
 }  # fmt: skip
 #: What the watcher, the prober and the channels tell, which are not there yet.
 TO_COME = {
-    "pinfall_affected_installs", "pinfall_alert_active", "pinfall_certificate_not_after_timestamp_seconds",
-    "pinfall_deliveries_total", "pinfall_new_installs_total", "pinfall_pin_set_expiry_timestamp_seconds",
-    "pinfall_rotation_timestamp_seconds", "pinfall_watcher_blind",
+    "pinfall_affected_installs", "pinfall_alert_active", "pinfall_new_installs_total",
+    "pinfall_watcher_blind",
 }  # fmt: skip
 _NAMES = re.compile(r"\bpinfall(?:_|:)[a-z0-9_:]+")
 
