@@ -20,6 +20,7 @@ _TEMPLATE = re.compile(
     r"\$\{\s*(?:[A-Za-z_]\w*\s*\.\s*)*([A-Za-z_]\w*)\s*\}|\$([A-Za-z_]\w*)|(\$\{)"
 )
 _LISTS = frozenset({"arrayOf", "listOf", "setOf", "asList", "of"})
+_OWNERS = frozenset({"class", "object", "interface", "enum"})
 _LONGEST = 4096  # characters of a value
 _WIDEST = 1024  # tokens of an expression
 _CONSTANTS = 5000
@@ -131,6 +132,7 @@ class Constants:
 
     _code: Code
     _defined: Mapping[str, list[tuple[int, int]]]  # where its expressions begin and end
+    _owners: frozenset[str]
     _known: dict[str, Value] = field(default_factory=dict)
 
     def value(self, start: int, stop: int, depth: int = 0) -> Value:
@@ -156,10 +158,15 @@ class Constants:
             token.kind == "word" if n % 2 == 0 else token.text == "."
             for n, token in enumerate(told)
         ):
-            return self._named(told[-1].text, depth)
+            return self._named("".join(token.text for token in told), depth)
         return self._list(start, stop, depth)
 
-    def _named(self, name: str, depth: int) -> Value:
+    def _named(self, path: str, depth: int) -> Value:
+        """A name, also with the class or object of this file that holds it: of another file's, such as
+        BuildConfig, nothing is known."""
+        *owners, name = path.split(".")
+        if not self._owners.issuperset(owners):
+            return None
         if name not in self._known:
             self._known[name] = None  # of itself: not known
             told = {self.value(a, b, depth + 1) for a, b in self._defined.get(name, [])}
@@ -220,7 +227,8 @@ def constants(source: Code) -> Constants:
             stop = _ends(source, n + 1)
             if stop > n + 1:
                 defined.setdefault(name, []).append((n + 1, stop))
-    return Constants(source, defined)
+    owners = {told[n + 1].text for n in range(len(told) - 1) if told[n].text in _OWNERS}
+    return Constants(source, defined, frozenset(owners | {"this", "Companion"}))
 
 
 def _name_before(told: Sequence[Token], place: int) -> str | None:
