@@ -17,7 +17,7 @@ _STRING = re.compile(r'"((?:[^"\\\n]|\\.)*)"')
 _CHAR = re.compile(r"'(?:[^'\\\n]|\\.)*'")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _TEMPLATE = re.compile(
-    r"\$\{\s*(?:[A-Za-z_]\w*\s*\.\s*)*([A-Za-z_]\w*)\s*\}|\$([A-Za-z_]\w*)|(\$\{)"
+    r"\$\{\s*((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*)\s*\}|\$([A-Za-z_]\w*)|(\$\{)"
 )
 _LISTS = frozenset({"arrayOf", "listOf", "setOf", "asList", "of"})
 _OWNERS = frozenset({"class", "object", "interface", "enum"})
