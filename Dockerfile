@@ -14,6 +14,8 @@ COPY LICENSE LICENSE
 COPY alembic alembic
 COPY collector collector
 ENV PATH=/opt/pinfall/venv/bin:$PATH PYTHONPATH=/opt/pinfall PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# A volume that is mounted here takes this mode: any user may write its own files there.
+RUN mkdir -m 1777 spool
 USER 65532:65532
 EXPOSE 8080 8081
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s CMD ["python3", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8081/healthz', timeout=2)"]

@@ -15,9 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from bench import bodies
-from bench.bodies import EVENT, WHEN, WHO, Chain, Client, Message
-from bench.chains import Authority
+from collector.simulate import bodies
+from collector.simulate.bodies import EVENT, WHEN, WHO, Chain, Client, Message
+from collector.simulate.chains import Authority
 
 HOSTS = tuple(f"{name}.bench.example" for name in (
     "api", "login", "cdn", "pay", "push", "media", "eu", "us",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,27 +14,43 @@ import asyncpg
 import structlog
 from aiohttp import web
 
+from collector import pinfall_toml
 from collector.core import Core, Round, Tick, open_core, opened_pool
 from collector.intake.keyring import REFRESH
 from collector.intake.maintain import Keep, fold, forget_marked, maintain, make_partitions
 from collector.listeners import SHUTDOWN, bound, listen, public_tls, reserved
+from collector.notify.channel import Channel
+from collector.notify.chosen import ChannelConfig
+from collector.notify.config import configured
+from collector.notify.opening import channels as open_channels
+from collector.notify.opening import opened
+from collector.pinfall_toml import PinfallToml
+from collector.probing.expiries import expiries as certificate_expiries
+from collector.probing.resolving import Resolve, system_resolver
+from collector.probing.rounds import Prober
 from collector.settings import Address, Settings
 from collector.watch import expiries, learn
+from collector.watch.public_trust import is_trusted
+from collector.watch.rotations import look_for_rotations
 from collector.web.access import Access
 from collector.web.api.certs import Certs
 from collector.web.api.change import Changes
 from collector.web.api.imports import Imports
 from collector.web.api.manage import Manage
+from collector.web.api.notify import NotifyTest
 from collector.web.api.people import People
 from collector.web.api.pin_lint import PinLint, none_served
 from collector.web.api.pins import Pins
+from collector.web.api.probes import Probes
 from collector.web.api.read import Read
+from collector.web.api.rotations import Rotations
 from collector.web.api.routes import api_routes
 from collector.web.health import Health
 from collector.web.ingest import Ingest
 from collector.web.listener import Listener
 from collector.web.operator import operator_app, page_routes
 from collector.web.pages import Pages
+from collector.web.runbooks import Runbooks
 from collector.web.setup import Setup
 from collector.web.signin import SignIn
 from collector.workers import merge
@@ -89,15 +106,21 @@ def _reachable(address: Address) -> str:
 
 @asynccontextmanager
 async def collecting(
-    settings: Settings, clock: Callable[[], datetime] = utc_now, workers: int = 1
+    settings: Settings,
+    clock: Callable[[], datetime] = utc_now,
+    workers: int = 1,
+    channels: Sequence[ChannelConfig] | None = None,
+    resolve: Resolve = system_resolver,
 ) -> AsyncIterator[Collector]:
     """Run a collector for the life of the block.
 
     Resources open in order and close in reverse: the public listener first, which lets requests in
     flight finish; then what waits is flushed; the pool last. With more than one worker, processes
     of their own stand where the public listener would, and this one does all the rest.
-    Raises PinfallError where it cannot start.
+    channels None: those of ``pinfall.toml``. Raises PinfallError where it cannot start.
     """
+    config = pinfall_toml.load(settings.config)
+    told_channels, _heartbeat = configured(config, os.environ)
     async with AsyncExitStack() as stack:
         core = await open_core(stack, "collector", settings, clock)
         # Pages have connections of their own: people who reload do not hold up reports.
@@ -111,12 +134,16 @@ async def collecting(
             public = stack.enter_context(reserved(settings.public_address))
             address = replace(settings.public_address, port=int(public.getsockname()[1]))
             fleet = Fleet(workers, lambda link, n: command(link, n, address), core.metrics)
-        rounds = _rounds(core, access, fleet)
+        prober = Prober(core.pool, clock, config.hosts, resolve)
+        await stack.enter_async_context(prober.running())
+        rounds = (*_rounds(core, access, fleet), ("probe", 5.0, prober.tick))
         await core.go_round(stack, rounds)
         if fleet is None:
             tls = await public_tls(stack, settings)
         url: list[str] = []
-        operator = _operator_app(core, reading, access, fleet, url)
+        poster = await stack.enter_async_context(opened(clock))
+        ways = open_channels(told_channels if channels is None else channels, poster)
+        operator = _operator_app(core, reading, access, fleet, url, ways, config)
         runner = web.AppRunner(operator, access_log=None, shutdown_timeout=SHUTDOWN)
         operator_port = await listen(stack, runner, bound(settings.operator_address))
         if fleet is None:
@@ -182,6 +209,12 @@ def _rounds(core: Core, access: Access, fleet: Fleet | None) -> tuple[Round, ...
     def upkeep() -> Awaitable[None]:
         return maintain(pool, core.clock(), keep)
 
+    async def tell_expiries() -> None:
+        core.metrics.expiries(await certificate_expiries(pool, core.clock()))
+
+    async def rotate() -> None:
+        core.metrics.tell_rotations(await look_for_rotations(pool, core.clock(), is_trusted))
+
     return (
         ("keys", REFRESH, fleet.forgetting_projects(core.keys) if fleet else core.keys),
         ("access", REFRESH, access.refresh),
@@ -192,8 +225,10 @@ def _rounds(core: Core, access: Access, fleet: Fleet | None) -> tuple[Round, ...
         ("maintain", 3600.0, upkeep),
         ("settle", 5.0, core.settle),
         ("recollect", 10.0, core.recollect),
+        ("expiries", 30.0, tell_expiries),
+        ("rotations", 60.0, rotate),
         ("learn", learn.EVERY, learn.Learner(pool, core.clock).tick),
-        ("expiries", expiries.EVERY, expiries.Expiries(pool, core.metrics).tick),
+        ("pin_expiries", expiries.EVERY, expiries.Expiries(pool, core.metrics).tick),
         *_spooling(core),
     )
 
@@ -203,7 +238,13 @@ def _spooling(core: Core) -> list[Round]:
 
 
 def _operator_app(
-    core: Core, reading: asyncpg.Pool, access: Access, fleet: Fleet | None, url: Sequence[str]
+    core: Core,
+    reading: asyncpg.Pool,
+    access: Access,
+    fleet: Fleet | None,
+    url: Sequence[str],
+    ways: Sequence[Channel],
+    config: PinfallToml,
 ) -> web.Application:
     """url: of the public listener, once it is known."""
     warning = fleet.warning if fleet else core.warning
@@ -215,6 +256,7 @@ def _operator_app(
             Pages(reading, core.clock, warning, lambda: url[0] if url else None),
             Setup(reading, manage, core.clock),
             SignIn(access, core.clock),
+            Runbooks(core.clock),
         ),
         *api_routes(
             Read(reading),
@@ -222,6 +264,9 @@ def _operator_app(
             Certs(reading, core.keyring, changes),
             People(reading, access, core.keyring, changes),
             Imports(reading, core.keyring, core.taking, changes),
+            NotifyTest(ways, changes),
+            Probes(reading, changes, config.hosts),
+            Rotations(reading, changes),
             Pins(reading, core.keyring, core.intake, changes),
             PinLint(reading, none_served, core.clock),
         ),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
@@ -30,8 +31,11 @@ TASKS = (
     "spool",
     "settle",
     "recollect",
-    "learn",
+    "probe",
     "expiries",
+    "rotations",
+    "learn",
+    "pin_expiries",
 )
 REFUSALS = ("not_http", "crowded", "overloaded", "too_slow")
 SOURCES = ("trusted", "public")  # whose word a number of connections is
@@ -77,6 +81,11 @@ class Metrics:
             "pinfall_rejection_ratio",
             "Share of connections that failed at the pins, of one hour. Absent without connections.",
             ["project", "host", "source"], registry=registry,
+        )  # fmt: skip
+        self.rotations = Gauge(
+            "pinfall_rotation_timestamp_seconds",
+            "When the keys of a host last changed, or were to change by a declaration whose time has come.",
+            ["host", "source"], registry=registry,
         )  # fmt: skip
         self.pin_set_expiry = Gauge(
             "pinfall_pin_set_expiry_timestamp_seconds",
@@ -124,6 +133,15 @@ class Metrics:
             "pinfall_worker_unanswered_reports_total",
             "Items that a worker had taken in and not decided when it died: received, and no result.",
             registry=registry,
+        )  # fmt: skip
+        self.deliveries = Counter(
+            "pinfall_deliveries_total", "Messages to channels, by what became of a try.",
+            ["channel", "result"], registry=registry,
+        )  # fmt: skip
+        self.not_after = Gauge(
+            "pinfall_certificate_not_after_timestamp_seconds",
+            "When the first certificate of a role ends, of what a host serves now.",
+            ["host", "role"], registry=registry,
         )  # fmt: skip
         self.build = Gauge("pinfall_build_info", "1, labelled.", ["version"], registry=registry)
         self.build.labels(version=__version__).set(1)
@@ -203,6 +221,23 @@ class Metrics:
         self.ratio.clear()
         for (project, host, source), ratio in ratios.items():
             self.ratio.labels(project=project, host=host, source=source).set(ratio)
+
+    def know_channels(self, names: Collection[str]) -> None:
+        for name in names:
+            for result in ("sent", "retried", "given_up"):
+                self.deliveries.labels(channel=name, result=result)
+
+    def expiries(self, ends: Mapping[tuple[str, str], float]) -> None:
+        """ends: by host and role; what is not among them is absent from here on."""
+        self.not_after.clear()
+        for (host, role), end in ends.items():
+            self.not_after.labels(host=host, role=role).set(end)
+
+    def tell_rotations(self, newest: Mapping[tuple[str, str], datetime]) -> None:
+        """newest: by host and source; what is not among them is absent from here on."""
+        self.rotations.clear()
+        for (host, source), at in newest.items():
+            self.rotations.labels(host=host, source=source).set(at.timestamp())
 
     def expire(self, expiries: Mapping[tuple[str, str], float]) -> None:
         """expiries: Unix time by project and host; what is not among them is absent from here on."""

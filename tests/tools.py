@@ -21,6 +21,10 @@ APT = {
     "okhttp": "libokhttp-java libokio-java libjsr305-java",
     "npm": "npm",
     "promtool": "prometheus",
+    "prometheus": "prometheus",
+    "amtool": "prometheus-alertmanager",
+    "prometheus-alertmanager": "prometheus-alertmanager",
+    "nginx": "nginx-light",
 }
 
 

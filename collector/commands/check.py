@@ -12,10 +12,12 @@ import ssl
 import urllib.error
 import urllib.request
 
+from collector import pinfall_toml
 from collector.commands import running
 from collector.commands.options import add_data, data_directory
 from collector.embedded.binaries import choose
 from collector.errors import PinfallError, SettingsError
+from collector.notify.config import configured
 from collector.settings import Settings, load_settings
 
 EXAMPLES = """examples:
@@ -57,6 +59,14 @@ def _spool(settings: Settings) -> list[str]:
     return []
 
 
+def _config(settings: Settings) -> list[str]:
+    try:
+        configured(pinfall_toml.load(settings.config), os.environ)
+    except SettingsError as error:
+        return str(error).splitlines()
+    return []
+
+
 def _collector(told: argparse.Namespace) -> tuple[str | None, str | None]:
     """(URL, token) of the collector to ask, if there is one."""
     if os.environ.get("PINFALL_URL"):
@@ -87,6 +97,7 @@ def run(told: argparse.Namespace) -> int:
     else:
         mistakes += _tls(settings)
         mistakes += _spool(settings)
+        mistakes += _config(settings)
         if settings.postgres_bin or not settings.database_url:
             try:
                 choose(settings.postgres_bin)

@@ -14,6 +14,8 @@ from collector.web.shown import shown
 EXAMPLES = """examples:
   pinfall host list
   pinfall host add api.example.com --project wallet
+  pinfall host add mqtt.example.com --port 8883
+  pinfall host add cdn.example.net --third-party
   pinfall host remove api.example.com --project wallet
 """
 
@@ -29,6 +31,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action.add_argument(
             "--project", default="default", metavar="NAME", help="(default: default)"
         )
+        if name == "add":
+            action.add_argument(
+                "--port", type=int, metavar="N", help="where it is probed (default: 443)"
+            )
+            action.add_argument(
+                "--third-party",
+                action=argparse.BooleanOptionalAction,
+                help="somebody else's: its rotations are news, not ours",
+            )
         add_data(action)
     listing = actions.add_parser("list", help="hosts with their state, and proposals")
     listing.add_argument("--project", metavar="NAME", help="(default: all)")
@@ -37,7 +48,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(told: argparse.Namespace) -> int:
     if told.action == "add":
-        request(told, "POST", "/api/v1/hosts", {"project": told.project, "host": told.host})
+        body: dict[str, object] = {"project": told.project, "host": told.host}
+        if told.port is not None:
+            body["port"] = told.port
+        if told.third_party is not None:
+            body["third_party"] = told.third_party
+        request(told, "POST", "/api/v1/hosts", body)
         print(f"registered {shown(told.host)} in '{shown(told.project)}'")
         return 0
     if told.action == "remove":
@@ -58,6 +74,8 @@ def run(told: argparse.Namespace) -> int:
 
 def _print(row: dict[str, object], state: str) -> None:
     by = f", by {row['networks']} networks" if "networks" in row else ""
+    by += f", port {row['port']}" if row.get("port", 443) != 443 else ""
+    by += ", third party" if row.get("third_party") else ""
     print(
         f"{shown(row['host']):40} {shown(row['project']):16} {state:10} last {row['last_seen']}{by}"
     )

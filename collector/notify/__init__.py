@@ -1,1 +1,5 @@
 """Channels: ways to reach people."""
+
+from collector.notify.channel import Channel
+
+__all__ = ["Channel"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import asyncpg
 
@@ -95,6 +95,76 @@ async def release_before(connection: Connection, day: date) -> list[str]:
     return [row["name"] for row in rows]
 
 
+class Probed(NamedTuple):
+    """A registered host. ``third_party``: in every project that names it."""
+
+    host: str
+    port: int
+    third_party: bool
+
+
+async def to_probe(connection: Connection) -> list[Probed]:
+    """Registered hosts, each with its port once."""
+    rows = await connection.fetch(
+        """
+        SELECT h.name AS host, h.port, bool_and(h.third_party) AS third_party
+        FROM host h JOIN project p ON p.id = h.project AND p.forgotten_at IS NULL
+        WHERE h.registered GROUP BY h.name, h.port ORDER BY h.name, h.port
+        """
+    )
+    return [Probed(*row) for row in rows]
+
+
+async def set_probing(
+    connection: Connection,
+    project: ProjectId,
+    host: str,
+    *,
+    port: int | None = None,
+    third_party: bool | None = None,
+) -> bool:
+    """How a registered host is asked, and whose rotations its are; None: as it was. False where all was
+    so already."""
+    changed = await connection.execute(
+        """
+        UPDATE host SET port = coalesce($3, port), third_party = coalesce($4, third_party)
+        WHERE project = $1 AND name = $2 AND registered
+            AND (port, third_party) <> (coalesce($3, port), coalesce($4, third_party))
+        """,
+        project,
+        host,
+        port,
+        third_party,
+    )
+    return changed != "UPDATE 0"
+
+
+async def probing(connection: Connection, project: str, host: str) -> dict[str, Any]:
+    """port and third_party of a registered host; as a new one has them where it is none."""
+    row = await connection.fetchrow(
+        """
+        SELECT h.port, h.third_party FROM host h JOIN project p ON p.id = h.project
+        WHERE p.name = $1 AND p.forgotten_at IS NULL AND h.name = $2 AND h.registered
+        """,
+        project,
+        host,
+    )
+    return {"port": 443, "third_party": False} if row is None else dict(row)
+
+
+async def is_third_party(connection: Connection, project: str, host: str) -> bool | None:
+    """None: the host is not registered in this project."""
+    found: bool | None = await connection.fetchval(
+        """
+        SELECT h.third_party FROM host h JOIN project p ON p.id = h.project
+        WHERE p.name = $1 AND p.forgotten_at IS NULL AND h.name = $2 AND h.registered
+        """,
+        project,
+        host,
+    )
+    return found
+
+
 _REGISTER = """
 INSERT INTO host (project, name, admitted_at, registered, seen_on)
 SELECT $1, name, $3, true, $4 FROM unnest($2::text[]) AS name
@@ -158,7 +228,8 @@ async def forget_proposals(connection: Connection, before: date) -> bool:
 
 
 _NAMED = """
-SELECT p.name AS project, h.name AS host, h.registered, h.admitted_at, h.seen_on AS last_seen
+SELECT p.name AS project, h.name AS host, h.registered, h.admitted_at, h.seen_on AS last_seen,
+    h.port, h.third_party
 FROM host h JOIN project p ON p.id = h.project AND p.forgotten_at IS NULL
 WHERE $2::text IS NULL OR p.name = $2
 ORDER BY p.name, h.registered DESC, h.name LIMIT $1

@@ -132,3 +132,29 @@ async def page(
 ) -> list[asyncpg.Record]:
     """Those seen last first, behind ``after`` (last_seen, id)."""
     return await connection.fetch(_PAGE, project, host, kind, *(after or (None, None)), limit)
+
+
+_OF_HOST = """
+SELECT s.id, s.kind, s.issuer_path, s.first_seen, s.last_seen, s.violations, s.cause,
+    (SELECT r.label FROM relabel r WHERE r.signature = s.id ORDER BY r.id DESC LIMIT 1) AS relabelled
+FROM signature s WHERE s.project = $1 AND s.host = $2 ORDER BY s.last_seen DESC LIMIT $3
+"""
+
+
+async def of_host(
+    connection: Connection, project: int, host: str, limit: int
+) -> list[asyncpg.Record]:
+    """Those seen last first, with what the rules and what an operator said of them."""
+    return await connection.fetch(_OF_HOST, project, host, limit)
+
+
+_ONE = """
+SELECT s.id, s.project AS project_id, p.name AS project, s.host, s.kind, s.issuer_path, s.first_seen,
+    s.last_seen, s.violations, s.violations - s.thin AS whole, s.cause, s.cause_at
+FROM signature s JOIN project p ON p.id = s.project AND p.forgotten_at IS NULL WHERE s.id = $1
+"""
+
+
+async def one(connection: Connection, id_: bytes) -> asyncpg.Record | None:
+    """By what is folded: at most some seconds behind."""
+    return await connection.fetchrow(_ONE, id_)

@@ -67,7 +67,7 @@ SELECT v.received_at, p.name AS project, v.host, v.noted_host, v.port, v.kind, v
     v.environment, v.app_id, v.app_version, v.platform, v.os_version, v.sdk, v.sdk_version,
     v.enforced, v.blocked, v.client_time, v.client_time_raw, v.time_trust, v.weak, v.test,
     v.install, v.signature, v.details, s.pins, validated.slots AS validated, served.slots AS served
-FROM (SELECT * FROM violation ORDER BY received_at DESC LIMIT $1) v
+FROM (SELECT * FROM violation {where}ORDER BY received_at DESC LIMIT $1) v
 JOIN project p ON p.id = v.project
 LEFT JOIN pin_set s ON s.id = v.pin_set
 LEFT JOIN chain validated ON validated.id = v.validated_chain
@@ -78,7 +78,12 @@ ORDER BY v.received_at DESC
 
 async def newest(connection: Connection, limit: int) -> list[asyncpg.Record]:
     """With pins and chains; certificates by ``certificates``."""
-    return await connection.fetch(_NEWEST, limit)
+    return await connection.fetch(_NEWEST.format(where=""), limit)
+
+
+async def examples(connection: Connection, signature: bytes, limit: int) -> list[asyncpg.Record]:
+    """The newest of a signature, as ``newest`` tells them."""
+    return await connection.fetch(_NEWEST.format(where="WHERE signature = $2 "), limit, signature)
 
 
 _CERTIFICATES = """

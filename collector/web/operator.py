@@ -13,17 +13,22 @@ from collector.web.guard import guard, secure
 from collector.web.health import Health
 from collector.web.pages import Pages
 from collector.web.problems import problems
+from collector.web.runbooks import Runbooks
 from collector.web.setup import Setup
 from collector.web.signin import SignIn
 
 _STATIC = Path(__file__).parent / "static"
 
 
-def page_routes(health: Health, pages: Pages, setup: Setup, sign_in: SignIn) -> list[Route]:
+def page_routes(
+    health: Health, pages: Pages, setup: Setup, sign_in: SignIn, runbooks: Runbooks
+) -> list[Route]:
     return [
         Route("GET", "/", pages.overview, Role.VIEWER),
         Route("GET", "/setup", setup.show, Role.VIEWER),
         Route("POST", "/setup/hosts", setup.register, Role.OPERATOR),
+        Route("GET", "/runbooks", runbooks.show, Role.VIEWER),
+        Route("GET", "/runbooks/{kind}", runbooks.show, Role.VIEWER),
         Route("GET", "/sign-in", sign_in.show, None),
         Route("POST", "/sign-in", sign_in.sign_in, None),
         Route("POST", "/sign-out", sign_in.sign_out, Role.VIEWER),

@@ -14,6 +14,7 @@ from aiohttp import web
 from collector.model import Hash
 from collector.store import connections, hosts, ledger, projects, signatures, violations
 from collector.web import rendering
+from collector.web.ladder import Place
 
 _HOSTS, _SIGNATURES, _VIOLATIONS = 100, 50, 50
 _MEANING = {
@@ -32,20 +33,6 @@ _MEANING = {
     "tls_other": "the handshake failed for another reason",
     "suspected": "the client only suspects that a pin failed",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """One certificate of a chain, as the page shows it."""
-
-    role: str
-    pin: str | None
-    subject: str | None
-    issuer: str | None = None
-    validity: str | None = None
-    sans: str | None = None
-    key: str | None = None
-    pinned: bool = False
 
 
 def _ladder(

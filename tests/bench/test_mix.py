@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bench.bodies import WHEN, WHO
 from bench.load import Numbers
 from bench.mix import ADDRESSES, AGAIN, HOSTS, INSTALLS, Mix
 from collector.model import Dialect, Violation, Window
 from collector.reports.body import read_body
 from collector.reports.fields import Hints
+from collector.simulate.bodies import WHEN, WHO
 
 
 @pytest.fixture(scope="module")

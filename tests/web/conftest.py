@@ -15,6 +15,7 @@ import asyncpg
 import pytest
 
 from collector.app import Collector, collecting
+from collector.probing.resolving import ResolvingError
 from collector.settings import Address, Settings
 from collector.store import ledger, projects
 from tests.conftest import Clock
@@ -118,6 +119,11 @@ class Site:
             return await ledger.totals(connection)
 
 
+async def nowhere(_: str) -> list[Any]:
+    """Names of tests lead nowhere."""
+    raise ResolvingError("no such name")
+
+
 @pytest.fixture
 def chosen() -> dict[str, Any]:
     """Settings that a test chooses: override it with parametrize."""
@@ -140,7 +146,7 @@ async def site(
         trusted_proxies=PROXIES,
     )
     async with (
-        collecting(replace(settings, **chosen), clock) as collector,
+        collecting(replace(settings, **chosen), clock, resolve=nowhere) as collector,
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False)) as session,
     ):
         yield Site(collector, session, pool, key)

@@ -21,6 +21,8 @@ TABLE: list[tuple[str, str, object, Role | None]] = [
     ("GET", "/", None, V),
     ("GET", "/setup", None, V),
     ("POST", "/setup/hosts", None, O),
+    ("GET", "/runbooks", None, V),
+    ("GET", "/runbooks/pin_failure_spike", None, V),
     ("GET", "/sign-in", None, None),
     ("POST", "/sign-in", None, None),
     ("POST", "/sign-out", None, V),
@@ -41,9 +43,24 @@ TABLE: list[tuple[str, str, object, Role | None]] = [
     ("GET", "/api/v1/hosts", None, V),
     ("POST", "/api/v1/hosts", {"project": "default", "host": "a.example"}, O),
     ("DELETE", "/api/v1/hosts/default/b.example", None, O),
+    ("GET", "/api/v1/hosts/default/b.example/served", None, V),
+    (
+        "POST",
+        "/api/v1/probes",
+        {
+            "host": "b.example",
+            "vantage": "v",
+            "answers": [{"address": "9.9.9.9", "asked": "tls1.3", "state": "refused"}],
+        },
+        P,
+    ),
     ("GET", "/api/v1/certs", None, V),
     ("POST", "/api/v1/certs", {"pins": [PIN]}, P),
     ("DELETE", "/api/v1/certs/nobody", None, O),
+    ("POST", "/api/v1/notify-test", {}, O),
+    ("GET", "/api/v1/rotations", None, V),
+    ("POST", "/api/v1/rotations", {"host": "nobody.example"}, P),
+    ("POST", "/api/v1/rotations/nobody/end", {}, P),
     ("GET", "/api/v1/pin-sets", None, V),
     (
         "POST",
@@ -89,7 +106,7 @@ async def test_the_table_has_every_route(site: Site) -> None:
 def _shape(path: str) -> str:
     """Without what stands for a parameter."""
     parts = path.split("/")
-    known = {"default", "nobody", "b.example", SHA, SHA[:32]}
+    known = {"default", "nobody", "pin_failure_spike", "b.example", SHA, SHA[:32]}
     return "/".join("{}" if part in known or part.startswith("{") else part for part in parts)
 
 
@@ -180,6 +197,9 @@ async def test_every_change_is_in_the_audit(site: Site) -> None:
         ("POST", f"/api/v1/keys/{site.key}/enable", {}),
         ("POST", "/api/v1/certs", {"pins": [PIN], "project": "p"}),
         ("DELETE", f"/api/v1/certs/{PIN.replace('/', '%2F')}", None),
+        ("POST", "/api/v1/notify-test", {}),
+        ("POST", "/api/v1/rotations", {"host": "a.example.com"}),
+        ("POST", "/api/v1/rotations/1/end", {}),
         ("POST", "/api/v1/tokens", {"name": "t", "role": "viewer"}),
         ("DELETE", "/api/v1/tokens/t", None),
         ("POST", "/api/v1/forget", {"install": "planted-install"}),
@@ -191,8 +211,10 @@ async def test_every_change_is_in_the_audit(site: Site) -> None:
     lines = (await site.call("GET", "/api/v1/audit")).json["audit"]
     assert [line["action"] for line in reversed(lines)] == [
         "project.added", "project.hosts_set", "project.hosts_set", "project.hosts_set", "key.added",
-        "key.set", "key.disabled", "key.enabled", "cert.added", "cert.removed", "token.added",
+        "key.set", "key.disabled", "key.enabled", "cert.added", "cert.removed", "channel.tested", "token.added",
         "token.revoked", "install.forgotten", "project.forgotten",
+        "key.set", "key.disabled", "key.enabled", "cert.added", "cert.removed",
+        "rotation.declared", "rotation.ended", "token.added", "token.revoked", "install.forgotten", "project.forgotten",
     ]  # fmt: skip
     assert {line["who"] for line in lines} == {"this machine"}
     assert {line["at"] for line in lines} == {"2026-11-20T12:00:00Z"}

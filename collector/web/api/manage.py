@@ -96,18 +96,32 @@ class Manage:
         )
 
     async def add_host(self, request: web.Request) -> web.Response:
-        """{"project", "host"}: register a host, or a pattern such as *.example.com."""
-        told = await asked.body(request, {"project": True, "host": True})
+        """{"project", "host", "port", "third_party"}: register a host, or a pattern such as
+        *.example.com. port, third_party: how a host is probed; what is not named stays."""
+        known = {"project": True, "host": True, "port": False, "third_party": False}
+        told = await asked.body(request, known)
         project = asked.name(told, "project")
-        await self.register(request[WHO], project, told["host"])
-        return web.json_response({"project": project, "host": told["host"]}, status=201)
+        probing = _probing(told)
+        pattern = await self.register(request[WHO], project, told["host"], **probing)
+        async with self.pool.acquire() as connection:
+            found = await hosts.probing(connection, project, pattern)
+        return web.json_response({"project": project, "host": told["host"], **found}, status=201)
 
-    async def register(self, who: Who, project: str, text: object) -> str:
+    async def register(self, who: Who, project: str, text: object, **probing: Any) -> str:
         """Also for the page's form. Returns the pattern. Raises PinfallError."""
         (pattern,) = asked.patterns({"host": [text]}, "host")
+        if probing and pattern.startswith("*."):
+            raise PinfallError("a pattern is not probed: port and third_party are of a host")
         await self._set_hosts(
             who, project, lambda known: known if pattern in known else [*known, pattern]
         )
+        if probing:
+            async with self.changes.by(who, "host.probing_set", pattern, project=project) as made:
+                row = await projects.one(made.connection, project, lock=True)
+                made.details.update(probing)
+                made.is_one = await hosts.set_probing(
+                    made.connection, ProjectId(row["id"]), pattern, **probing
+                )
         return pattern
 
     async def remove_host(self, request: web.Request) -> web.Response:
@@ -237,6 +251,19 @@ class Manage:
         """Other processes hear of it within seconds; this one at once."""
         await self.keyring.refresh()
         await self.intake.learn_hosts()
+
+
+def _probing(told: dict[str, Any]) -> dict[str, Any]:
+    """What was said of it. Raises PinfallError."""
+    found: dict[str, Any] = {}
+    if told.get("port") is not None:
+        port = told["port"]
+        if not isinstance(port, int) or isinstance(port, bool) or not 1 <= port <= 65535:
+            raise PinfallError("port: should be a number from 1 to 65535")
+        found["port"] = port
+    if told.get("third_party") is not None:
+        found["third_party"] = asked.boolean(told, "third_party")
+    return found
 
 
 def _host(row: asyncpg.Record) -> dict[str, Any]:

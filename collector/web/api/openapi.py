@@ -10,13 +10,16 @@ from typing import Any
 from aiohttp import web
 
 from collector import __version__
-from collector.model import ENVIRONMENTS, PLATFORMS, Dialect, Kind
+from collector.detect.probed import DETAIL, Asked, ProbeState
+from collector.model import ENVIRONMENTS, PLATFORMS, WORST_CHAIN, Dialect, Kind
 from collector.pins.readers import MOST as PIN_SETS
 from collector.web.access import Role
 from collector.web.api.asked import MOST, USUAL
 from collector.web.api.certs import MOST as CERTS
 from collector.web.api.certs import NOTE
 from collector.web.api.limits import ORIGINS, QUOTA
+from collector.web.api.probes import ANSWERS
+from collector.web.api.rotations import PEM
 from collector.web.api.schemas import PIN_SET, SCHEMAS, listed, nullable, ref
 
 Schema = dict[str, Any]
@@ -137,6 +140,14 @@ _CERTS: dict[str, Schema] = {
     "project": nullable(_NAME),
     "note": nullable({"type": "string", "maxLength": NOTE}),
 }
+_PORT: Schema = {"type": "integer", "minimum": 1, "maximum": 65535}
+_PROBING: dict[str, Schema] = {"port": _PORT, "third_party": {"type": "boolean"}}
+_ROTATION: dict[str, Schema] = {
+    "project": nullable(_NAME),
+    "at": nullable({**_TIME, "description": "With its zone; now, where it is not said."}),
+    "chain": nullable({"type": "string", "maxLength": PEM, "description": "PEM, leaf first."}),
+    "note": nullable({"type": "string", "maxLength": NOTE}),
+}
 _RELEASE: dict[str, Schema] = {
     **dict.fromkeys(
         ("app", "version_from", "version_to"),
@@ -211,8 +222,28 @@ def _paths() -> Schema:
                 {"hosts": listed(ref("Host")), "proposed": listed(ref("Proposal"))}),
                 parameters=[_PROJECT, _parameter("limit", _LIMIT["schema"], "Of each list.")]),
             "post": _operation("addHost", "Register a host or a pattern.", O,
-                               _object({"project": TEXT, "host": TEXT}), status=201,
-                               takes=_object({"project": _NAME, "host": _PATTERN})),
+                               _object({"project": TEXT, "host": TEXT, **_PROBING}), status=201,
+                               takes=_object({"project": _NAME, "host": _PATTERN}, port=nullable(_PORT),
+                                             third_party=nullable({"type": "boolean"}))),
+        },
+        "/hosts/{project}/{host}/served": {
+            "get": _operation("served", "What a registered host serves: chains over time, and how its probes"
+                              " went.", V, _object({"project": TEXT, "host": TEXT, "third_party":
+                                                    {"type": "boolean"}, "chains": listed(ref("ServedChain")),
+                                                    "states": listed(ref("ProbeState"))}),
+                              parameters=[_path("project", "The project's name."), _path("host", "The host."),
+                                          _parameter("since", _TIME, "Chains seen at some time after it."),
+                                          _parameter("limit", _LIMIT["schema"], "Chains, newest first.")]),
+        },
+        "/probes": {
+            "post": _operation("submitProbe", "What another vantage saw of a registered host. A chain is kept only"
+                               " where this collector's roots trust it for the host.", P, ref("Submitted"),
+                               status=201, takes=_object(
+                {"host": {"type": "string", "minLength": 1}, "vantage": _NAME, "answers": {
+                    "type": "array", "minItems": 1, "maxItems": ANSWERS, "items": _object(
+                        {"address": TEXT, "asked": {"enum": [*Asked]}, "state": {"enum": [*ProbeState]}},
+                        detail={"type": "string", "maxLength": DETAIL}, chain={
+                            "type": "array", "items": TEXT, "maxItems": WORST_CHAIN})}}, port=nullable(_PORT))),
         },
         "/hosts/{project}/{host}": {
             "delete": _operation("removeHost", "Register a host no longer.", O,
@@ -233,6 +264,24 @@ def _paths() -> Schema:
                                  _object({"removed": TEXT, "registrations": _COUNT}), parameters=[
                                      _path("pin", "`sha256/…`, or its hash in base64 or hex."),
                                      _parameter("project", _FILTER, "In this project only.")]),
+        },
+        "/notify-test": {
+            "post": _operation("testChannels", "Send a test alert to a channel, or to all.", O, _object(
+                {"results": listed(_object({"channel": TEXT, "type": TEXT, "error": nullable(TEXT)}))}),
+                takes=_object({}, channel=nullable(_NAME))),
+        },
+        "/rotations": {
+            "get": _operation("listRotations", "Rotations, the newest first; of a host also its renewals.", V, _object(
+                {"rotations": listed(ref("Rotation")), "renewals": listed(ref("Renewal"))}), parameters=[
+                    _parameter("project", _FILTER, "Those that count in this project."), _HOST, _SINCE,
+                    _parameter("limit", _LIMIT["schema"], "Rotations in all.")]),
+            "post": _operation("declareRotation", "Declare when a host's keys change, and the coming chain: its leaf"
+                               " counts as ours from now on.", P, ref("Rotation"), status=201,
+                               takes=_object({"host": {"type": "string", "minLength": 1}}, **_ROTATION)),
+        },
+        "/rotations/{id}/end": {
+            "post": _operation("endRotation", "One that is over, or that is not to happen.", P, ref("Rotation"),
+                               parameters=[_path("id", "As the list shows it.")], takes=_object({})),
         },
         "/pin-sets": {
             "get": _operation("listPinSets", "What releases pin; and what reports agree on, of one project.", V,

@@ -11,11 +11,14 @@ from collector.web.access import Role
 from collector.web.api.certs import Certs
 from collector.web.api.imports import Imports
 from collector.web.api.manage import Manage
+from collector.web.api.notify import NotifyTest
 from collector.web.api.openapi import document
 from collector.web.api.people import People
 from collector.web.api.pin_lint import PinLint
 from collector.web.api.pins import Pins
+from collector.web.api.probes import Probes
 from collector.web.api.read import Read
+from collector.web.api.rotations import Rotations
 
 V, P, O = Role.VIEWER, Role.PIPELINE, Role.OPERATOR  # noqa: E741 (a table reads best in columns)
 _ANY = "[^/]+"  # names may hold braces, which aiohttp leaves out
@@ -37,6 +40,9 @@ def api_routes(
     certs: Certs,
     people: People,
     imports: Imports,
+    notify: NotifyTest,
+    probes: Probes,
+    rotations: Rotations,
     pins: Pins,
     pin_lint: PinLint,
 ) -> list[Route]:
@@ -55,9 +61,15 @@ def api_routes(
         Route("GET", f"{v1}/hosts", manage.list_hosts, V),
         Route("POST", f"{v1}/hosts", manage.add_host, O),
         Route("DELETE", f"{v1}/hosts/{{project:{_ANY}}}/{{host:{_ANY}}}", manage.remove_host, O),
+        Route("GET", f"{v1}/hosts/{{project:{_ANY}}}/{{host:{_ANY}}}/served", probes.served, V),
+        Route("POST", f"{v1}/probes", probes.submit, P),
         Route("GET", f"{v1}/certs", certs.list_certs, V),
         Route("POST", f"{v1}/certs", certs.add_certs, P),
         Route("DELETE", f"{v1}/certs/{{pin:{_ANY}}}", certs.remove_cert, O),
+        Route("POST", f"{v1}/notify-test", notify.send, O),
+        Route("GET", f"{v1}/rotations", rotations.list_rotations, V),
+        Route("POST", f"{v1}/rotations", rotations.declare, P),
+        Route("POST", f"{v1}/rotations/{{id:{_ANY}}}/end", rotations.end, P),
         Route("GET", f"{v1}/pin-sets", pins.list_pin_sets, V),
         Route("POST", f"{v1}/pin-sets", pins.import_pin_sets, P),
         Route("DELETE", f"{v1}/pin-sets/{{id:{_ANY}}}", pins.remove_pin_set, O),

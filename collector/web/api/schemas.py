@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from collector.detect.probed import Asked, ProbeState
+from collector.detect.served import RotationSource, RotationState
 from collector.metrics import SOURCES
 from collector.model import ENVIRONMENTS, Dialect, Kind, TimeTrust
 from collector.pins.findings import Code, Severity
@@ -96,6 +98,23 @@ SCHEMAS: Schema = {
         certs=listed(_of("One key.", pin=_TEXT, subject=_OPTIONAL_TEXT, is_new=_BOOLEAN)),
         issuers=listed(_of("One authority.", pin=_TEXT, subject=_OPTIONAL_TEXT)),
     ),
+    "Rotation": _of(
+        "A change of the keys that a host serves. `at`: the best known time of it. `project` null: of the host, in"
+        " every project. Leaves are pins; `new_leaves` were seen, `declared_leaf` was told to come.",
+        id=_COUNT, project=_OPTIONAL_TEXT, host=_TEXT, at=_TIME, state={"enum": [*RotationState]},
+        sources=listed({"enum": [*RotationSource]}), planned_at=_OPTIONAL_TIME, declared_at=_OPTIONAL_TIME,
+        declared_by=_OPTIONAL_TEXT, probed_at=_OPTIONAL_TIME, observed_at=_OPTIONAL_TIME, ended_at=_OPTIONAL_TIME,
+        old_leaves=listed(_TEXT), new_leaves=listed(_TEXT), declared_leaf=_OPTIONAL_TEXT,
+        chain=listed(_of("A certificate of the declared chain.", role=_TEXT, pin=_TEXT, subject=_OPTIONAL_TEXT,
+                         not_after=_OPTIONAL_TIME)),
+        note=_TEXT,
+    ),
+    "Renewal": _of(
+        "A new certificate for a key that was served before, or other issuers above it: no rotation for who pins"
+        " the leaf. `new_issuers`: pins that never stood above it before.",
+        host=_TEXT, at=_TIME, leaf=_TEXT, certificate=_HEX, is_new_certificate=_BOOLEAN, not_after=_OPTIONAL_TIME,
+        new_issuers=listed(_TEXT),
+    ),
     "PinSet": _of(
         "What releases of an app pin for a host. `pins` empty: the host is taken out of the pins of the domain above"
         " it. `proven`: pins whose keys were shown to be there.",
@@ -123,7 +142,25 @@ SCHEMAS: Schema = {
     "Host": _of(
         "A host that is a label of metrics. `last_seen`: the last day it was reported, or registered.",
         project=_TEXT, host=_TEXT, state={"enum": ["registered", "admitted"]}, admitted_at=_TIME,
-        last_seen=_DAY,
+        last_seen=_DAY, port=_COUNT, third_party=_BOOLEAN,
+    ),
+    "ServedChain": _of(
+        "A chain that a probe saw, leaf first, as sent. `trusted`, `problem`: when it was last seen.",
+        id=_HEX, port=_COUNT, key_type=_OPTIONAL_TEXT, trusted=_BOOLEAN, problem=_OPTIONAL_TEXT,
+        first_seen=_TIME, last_seen=_TIME, chain=listed(_of(
+            "One certificate.", role={"enum": ["leaf", "intermediate", "root"]}, pin=_TEXT, sha256=_HEX,
+            subject=_OPTIONAL_TEXT, issuer=_OPTIONAL_TEXT, not_before=_OPTIONAL_TIME, not_after=_OPTIONAL_TIME)),
+    ),
+    "ProbeState": _of(
+        "How asking one address for one kind of chain went. `address` empty: the host as a whole. `chain`:"
+        " id of a served chain. `since`: that state and chain are as they are.",
+        port=_COUNT, vantage=_TEXT, address=_TEXT, asked={"enum": [*Asked]}, state={"enum": [*ProbeState]},
+        detail=_TEXT, chain=_OPTIONAL_HEX, at=_TIME, since=_TIME,
+    ),
+    "Submitted": _of(
+        "What became of each chain that a vantage submitted.",
+        host=_TEXT, port=_COUNT, vantage=_TEXT, states=_COUNT, chains=listed(_of(
+            "One chain.", leaf=_TEXT, kept=_BOOLEAN, problem=_OPTIONAL_TEXT)),
     ),
     "Proposal": _of(
         "A host that was reported within 3 days and is none of the project's. `networks`: that"

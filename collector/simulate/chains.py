@@ -39,16 +39,24 @@ class Authority:
             key,
         )
 
-    def chain(self, host: str) -> tuple[bytes, bytes, bytes]:
+    def chain(self, host: str, days: float = 90) -> tuple[bytes, bytes, bytes]:
         """A new leaf with its path, as DER: leaf, intermediate, root."""
+        return self.issued(host, days)[0]
+
+    def issued(
+        self, host: str, days: float = 90
+    ) -> tuple[tuple[bytes, bytes, bytes], ec.EllipticCurvePrivateKey]:
+        """The same with the leaf's key. The leaf is two days old; days: until it expires, from its
+        first day on."""
         key = ec.generate_private_key(ec.SECP256R1())
         issuer = self.intermediate.subject
-        leaf = _sign(_name(host, None), issuer, key, self.key, 90, ca=False, host=host)
-        return (
+        leaf = _sign(_name(host, None), issuer, key, self.key, days, ca=False, host=host)
+        chain = (
             leaf.public_bytes(Encoding.DER),
             self.intermediate.public_bytes(Encoding.DER),
             self.root.public_bytes(Encoding.DER),
         )
+        return chain, key
 
 
 def _name(common: str, organisation: str | None) -> x509.Name:
@@ -63,7 +71,7 @@ def _sign(
     issuer: x509.Name,
     key: _Key,
     by: _Key,
-    days: int,
+    days: float,
     *,
     ca: bool,
     host: str | None = None,

@@ -1,0 +1,103 @@
+"""An alert in words, the same in every channel. Text from reports is bounded and cannot hide or reorder
+what stands beside it; whoever puts these words into markup escapes them."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+from collector.alert import Alert, Event, Message, Severity
+
+_HIDING = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})  # control, bidi, unassigned, breaks
+_LIST = 6  # of versions and the like; then "and 3 more"
+_EVIDENCE = 8
+_STEPS = 5
+
+
+def clean(text: object, most: int = 300) -> str:
+    """One line, at most so many characters; what is not to be seen becomes a space."""
+    cut = str(text)[: 2 * most]
+    told = "".join(" " if unicodedata.category(c) in _HIDING else c for c in cut)
+    told = " ".join(told.split())
+    return told if len(told) <= most else told[: most - 1] + "…"
+
+
+def time(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def link(url: str | None) -> str | None:
+    """A web address that ends where it should, in whatever text it stands; None: it is none."""
+    if url is None or not url.startswith(("https://", "http://")) or len(url) > 2000:
+        return None
+    return quote(url, safe=":/?#[]@!$&()*+,;=%~-._", errors="replace")
+
+
+def title(message: Message, most: int = 250) -> str:
+    """What happened, and to what."""
+    alert = message.alert
+    what = {
+        Event.FIRED: "Page" if alert.severity is Severity.PAGE else "Ticket",
+        Event.BECAME_PAGE: "Now a page",
+        Event.CAUSE_CHANGED: "Update",
+        Event.ACKNOWLEDGED: "Acknowledged",
+        Event.RESOLVED: "Resolved",
+        Event.TEST: "Test",
+    }[message.event]
+    return clean(f"{what}: {alert.summary}", most)
+
+
+def facts(alert: Alert) -> list[tuple[str, str]]:
+    """(name, value), what matters first, each name once; values of at most 300 characters."""
+    found = [("Host", alert.host), ("Project", alert.project)]
+    found.append(("Since", time(alert.started_at)))
+    if alert.ended_at is not None:
+        found.append(("Until", time(alert.ended_at)))
+    cause = alert.cause
+    found.append(("Cause", f"{cause.label.replace('_', ' ')} ({round(100 * cause.confidence)} %)"))
+    found.append(("Affected", _reach(alert)))
+    found.append(("Apps", _list(alert.apps)))
+    found.append(("App versions", _list(alert.reach.app_versions)))
+    found.append(("Platforms", _list(alert.reach.platforms)))
+    if alert.rotation is not None:
+        sources = _list(alert.rotation.sources)
+        words = [time(alert.rotation.at), alert.rotation.state.replace("_", " "), sources]
+        found.append(("Rotation", ", ".join(filter(None, [*words, alert.rotation.note]))))
+    found += [(one.fact, one.value) for one in cause.evidence[:_EVIDENCE]]
+    if alert.chain:
+        leaf = alert.chain[0]
+        ends = f"until {time(leaf.not_after)}" if leaf.not_after else ""
+        found.append(("Reported leaf", ", ".join(filter(None, [leaf.pin, leaf.subject, ends]))))
+    found.append(("Pins", _list(alert.pins)))
+    if alert.acknowledged is not None:
+        found.append(("Acknowledged", f"{alert.acknowledged.by}, {time(alert.acknowledged.at)}"))
+    told: dict[str, str] = {}
+    for name, value in found:
+        shown = clean(value)
+        if shown:
+            told.setdefault(clean(name, 60), shown)
+    return [*told.items()]
+
+
+def steps(alert: Alert) -> list[str]:
+    return [told for told in (clean(step, 500) for step in alert.next_steps[:_STEPS]) if told]
+
+
+def links(alert: Alert) -> list[tuple[str, str]]:
+    """(words, address)"""
+    told = (("Open the alert", alert.links.page), ("Runbook", alert.links.runbook))
+    return [(words, url) for words, address in told if (url := link(address)) is not None]
+
+
+def _reach(alert: Alert) -> str:
+    reach = alert.reach
+    told = f"{reach.installs} installs on {reach.networks} networks, {reach.expected:.3g} expected"
+    return told if reach.share is None else f"{told}, {100 * reach.share:.3g} % of all"
+
+
+def _list(values: Sequence[str]) -> str:
+    more = len(values) - _LIST
+    told = ", ".join(clean(value, 80) for value in values[:_LIST])
+    return f"{told} and {more} more" if more > 0 else told

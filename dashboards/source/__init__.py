@@ -1,0 +1,1 @@
+"""Where the Grafana dashboards come from: `python -m dashboards.source` writes ../grafana/*.json."""
