@@ -122,7 +122,8 @@ def _release(told: argparse.Namespace) -> Release:
 def _import(told: argparse.Namespace) -> int:
     release = _release(told)
     found = read(told.file)
-    sets = [as_entry(release.of(one)) for one in found.sets]
+    shipped = [release.of(one) for one in found.sets]
+    sets = [as_entry(one) for one in shipped]
     made = request(told, "POST", "/api/v1/pin-sets", {"project": told.project, "sets": sets})
     warnings = dict.fromkeys([*found.warnings, *made["warnings"]])
     if told.json:
@@ -134,6 +135,15 @@ def _import(told: argparse.Namespace) -> int:
     for pattern in made["registered"]:
         print(f"registered {shown(pattern)} in '{shown(told.project)}'")
     _warn(list(warnings))
+    for missing, option in (("app", "--app"), ("version_from", "--version, or --from and --to")):
+        if any(getattr(one, missing) is None for one in shipped) and (
+            missing == "app" or not told.version_to
+        ):
+            what = missing.partition("_")[0]
+            print(
+                f"note: it counts for every {what}: say {option} where that is not so",
+                file=sys.stderr,
+            )
     return 0
 
 

@@ -20,6 +20,7 @@ _ONE_SAYS = frozenset(
     {
         "pinfall_build_info",
         "pinfall_rejection_ratio",
+        "pinfall_pin_set_expiry_timestamp_seconds",
         "pinfall_spool_reports",
         "pinfall_spool_bytes",
         "pinfall_deferred_reports",

@@ -119,6 +119,9 @@ def test_a_release_is_imported_checked_and_its_backup_proven(tmp_path: Path) -> 
         done = pinfall("pins", "import", source, "--from", "8.0", "--to", "8.9", "--json", *data)
         told = json.loads(done.stdout)
         assert {one["platform"] for one in told["pin_sets"]} == {"ANDROID"}
+        plain = pinfall("pins", "import", source, "--to", "8.9", *data)
+        assert "every app: say --app" in plain.stderr
+        assert "every version" not in plain.stderr
         assert "the host is no constant" in told["warnings"][0]
 
         listed = pinfall("pins", "list", "--host", "www.example.com", *data).stdout

@@ -259,6 +259,8 @@ A, IT = '"a.example.com"', 'add("a.example.com", it)'
 @pytest.mark.parametrize(("source", "words"), [
     (builder("host", FIRST), "line 1: the host is no constant"),
     ('val H = "a.example.com"\nval H = "b.example.com"\n' + builder("H", FIRST), "line 3: the host is no"),
+    ('val H = "a.example.com"\n' + builder("BuildConfig.H", FIRST), "line 2: the host is no"),
+    ('val H = "a.example.com"\n' + builder('"${BuildConfig.H}"', FIRST), "line 2: the host is no"),
     (builder(A, FIRST, "pin"), "line 1: 'a.example.com': a pin is no constant"),
     (builder(A, FIRST) + f"\n.apply {{ pins.forEach {{ {IT} }} }}", "line 2: 'a.example.com': a pin"),
     (f"val b = CertificatePinner.Builder()\nb.add({A}, pins())", "line 2: 'a.example.com': a pin"),

@@ -120,6 +120,8 @@ async def test_every_format(site: Site, sample: str) -> None:
     ({"sets": [own_set()], "starts": 5}, "starts: should be a time"),
     ({"sets": [own_set()], "app": ""}, "app: should be a text"),
     ({"sets": [own_set()], "release": "x"}, "no such field"),
+    ({"sets": [own_set(host="com", include_subdomains=True)]}, "a wildcard needs a domain"),
+    ({"sets": [own_set(host="other")]}, "stands for hosts that are not admitted"),
 ])  # fmt: skip
 async def test_imports_that_are_refused(site: Site, body: dict[str, Any], words: str) -> None:
     assert words in (await _import(site, 400, **body))["detail"]

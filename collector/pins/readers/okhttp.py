@@ -12,7 +12,8 @@ from collector.model import Hash
 from collector.pins.model import ShippedPinSet
 from collector.pins.readers.document import Document, Shape
 from collector.pins.readers.quoting import quoted
-from collector.pins.readers.source import Code, Constants, Value, code, constants
+from collector.pins.readers.source import Constants, Value, constants
+from collector.pins.readers.tokens import Code, code
 from collector.pins.readers.values import MOST_PINS, Notes, Prefix, read_name, read_pins
 
 NAME = "okhttp"

@@ -1,4 +1,4 @@
-"""Kotlin and Java source, as far as string constants go: tokens, and what expressions of them say.
+"""Kotlin and Java source, as far as string constants go: what expressions of them say.
 
 No compiler: what is built at run time is not known, and is told as such. Linear in the text.
 """
@@ -8,120 +8,22 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+
+from collector.pins.readers.tokens import Code, Token
 
 Value = str | tuple[str, ...] | None  # a text, a list of texts, or not known
 
-_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_STRING = re.compile(r'"((?:[^"\\\n]|\\.)*)"')
-_CHAR = re.compile(r"'(?:[^'\\\n]|\\.)*'")
-_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
-_TEMPLATE = re.compile(
-    r"\$\{\s*(?:[A-Za-z_]\w*\s*\.\s*)*([A-Za-z_]\w*)\s*\}|\$([A-Za-z_]\w*)|(\$\{)"
-)
+_TEMPLATE = re.compile(r"\$\{\s*((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*)\s*\}|\$([A-Za-z_]\w*)|(\$\{)")
 _LISTS = frozenset({"arrayOf", "listOf", "setOf", "asList", "of"})
+_OWNERS = frozenset({"class", "object", "interface", "enum"})
 _LONGEST = 4096  # characters of a value
 _WIDEST = 1024  # tokens of an expression
 _CONSTANTS = 5000
-_OPENING, _CLOSING = frozenset("({["), frozenset(")}]")
-_ENDING = _CLOSING | frozenset(";,=")
+_ENDING = frozenset(")}];,=")
 _CALLING = frozenset("({")
 _GO_ON = frozenset("+.({")
 _MOST = 256  # entries of a list
 _DEEPEST = 20  # constants made of constants
-
-
-class Token(NamedTuple):
-    """kind: "word", "text" (a string's inside) or "sign" (one character)."""
-
-    kind: str
-    text: str
-    line: int
-
-
-@dataclass(frozen=True, slots=True)
-class Code:
-    """``closes``: of each bracket that opens, which one closes it; the last token where none does."""
-
-    tokens: Sequence[Token]
-    closes: Mapping[int, int]
-
-    def arguments(self, opening: int) -> list[tuple[int, int]]:
-        """What stands between the commas of a call or a list."""
-        return [(a, b) for a, b in self.split(opening + 1, self.closes[opening], ",") if a < b]
-
-    def split(self, start: int, stop: int, sign: str) -> list[tuple[int, int]]:
-        parts, begun, n = [], start, start
-        while n < stop:
-            if self.tokens[n].kind == "sign":
-                if n in self.closes:
-                    n = self.closes[n]
-                elif self.tokens[n].text == sign:
-                    parts.append((begun, n))
-                    begun = n + 1
-            n += 1
-        parts.append((begun, stop))
-        return parts
-
-
-def code(source: str) -> Code:
-    told = tokens(source)
-    closes: dict[int, int] = {}
-    waiting: list[int] = []
-    for n, token in enumerate(told):
-        if token.kind == "sign" and token.text in _OPENING:
-            waiting.append(n)
-        elif token.kind == "sign" and token.text in _CLOSING and waiting:
-            closes[waiting.pop()] = n
-    closes.update(dict.fromkeys(waiting, len(told) - 1))
-    return Code(told, closes)
-
-
-def tokens(source: str) -> list[Token]:
-    """Without comments."""
-    found: list[Token] = []
-    place, line, end = 0, 1, len(source)
-    while place < end:
-        start = place
-        sign = source[place]
-        if sign == "\n":
-            line += 1
-            place += 1
-            continue
-        if sign.isspace():
-            place += 1
-            continue
-        if source.startswith("//", place):
-            place = _after(source, "\n", place) - 1
-        elif source.startswith("/*", place):
-            place = _after(source, "*/", place + 2)
-        elif source.startswith('"""', place):
-            place = _after(source, '"""', place + 3)
-            found.append(Token("text", source[start + 3 : max(start + 3, place - 3)], line))
-        elif (match := _STRING.match(source, place)) is not None:
-            place = match.end()
-            found.append(Token("text", _ESCAPE.sub(_escaped, match[1]), line))
-        elif (match := _CHAR.match(source, place)) is not None:
-            place = match.end()
-        elif (match := _WORD.match(source, place)) is not None:
-            place = match.end()
-            found.append(Token("word", match[0], line))
-        else:
-            place += 1
-            found.append(Token("sign", sign, line))
-        line += source.count("\n", start, min(place, end))
-    return found
-
-
-def _escaped(match: re.Match[str]) -> str:
-    """A dollar sign that is escaped begins no template: a blank after it keeps it from that."""
-    return {"n": "\n", "r": "\r", "t": "\t", "$": "$ "}.get(match[1], match[1])
-
-
-def _after(source: str, mark: str, place: int) -> int:
-    """Behind the next mark; behind the end where there is none."""
-    found = source.find(mark, place)
-    return len(source) + 1 if found < 0 else found + len(mark)
 
 
 @dataclass(slots=True)
@@ -131,6 +33,7 @@ class Constants:
 
     _code: Code
     _defined: Mapping[str, list[tuple[int, int]]]  # where its expressions begin and end
+    _owners: frozenset[str]
     _known: dict[str, Value] = field(default_factory=dict)
 
     def value(self, start: int, stop: int, depth: int = 0) -> Value:
@@ -156,10 +59,15 @@ class Constants:
             token.kind == "word" if n % 2 == 0 else token.text == "."
             for n, token in enumerate(told)
         ):
-            return self._named(told[-1].text, depth)
+            return self._named("".join(token.text for token in told), depth)
         return self._list(start, stop, depth)
 
-    def _named(self, name: str, depth: int) -> Value:
+    def _named(self, path: str, depth: int) -> Value:
+        """A name, also with the class or object of this file that holds it: of another file's, such as
+        BuildConfig, nothing is known."""
+        *owners, name = path.split(".")
+        if not self._owners.issuperset(owners):
+            return None
         if name not in self._known:
             self._known[name] = None  # of itself: not known
             told = {self.value(a, b, depth + 1) for a, b in self._defined.get(name, [])}
@@ -220,7 +128,8 @@ def constants(source: Code) -> Constants:
             stop = _ends(source, n + 1)
             if stop > n + 1:
                 defined.setdefault(name, []).append((n + 1, stop))
-    return Constants(source, defined)
+    owners = {told[n + 1].text for n in range(len(told) - 1) if told[n].text in _OWNERS}
+    return Constants(source, defined, frozenset(owners | {"this", "Companion"}))
 
 
 def _name_before(told: Sequence[Token], place: int) -> str | None:

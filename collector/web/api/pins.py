@@ -109,7 +109,7 @@ class Pins:
         """Patterns that the project did not have: pinned hosts are its own. Returns the new ones."""
         before = list(row["hosts"])
         wanted = [pattern for one in sets for pattern in _patterns(one)]
-        added = [pattern for pattern in dict.fromkeys(wanted) if pattern not in before]
+        added = [pattern for pattern in asked.patterns({"hosts": wanted}) if pattern not in before]
         if not added:
             return []
         if len(before) + len(added) > PATTERNS:
