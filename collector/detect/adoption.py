@@ -50,9 +50,10 @@ class Use:
 class Curve:
     """Versions of one app and platform, oldest first.
 
-    ``shares``: of ``uses`` in all, on the days ``first`` to ``last``. ``a_day``: uses of a mean day of
-    these. ``slopes``, where there is a forecast: of ``older(v)``, a day, 0 or less. ``versions`` may
-    have more than were used lately: their share is 0.
+    ``shares``: of the ``uses`` of ``last``, the newest day that is over. They are of one day, however few
+    used it, so that more users of one version never make the share of another larger. ``slopes``, where
+    there is a forecast: of ``older(v)``, a day, 0 or less. ``versions`` may have more than were used on
+    that day: their share is 0.
     """
 
     app: str
@@ -61,8 +62,6 @@ class Curve:
     versions: tuple[str, ...]
     shares: tuple[float, ...]
     uses: float
-    a_day: float
-    first: date
     last: date
     slopes: tuple[float, ...] | None
     fitted: int = 0  # days that the slopes are from
@@ -135,7 +134,8 @@ def _curve(app: str, platform: str, by_source: Mapping[str, Sequence[Use]], toda
         days.pop(today, None)  # it is not over
     seen = {use.version for told in by_source.values() for use in told}
     versions = tuple(sorted(seen, key=lambda v: (version_key(v), v)))
-    first, last, sums = _now(days)
+    last = max(days)
+    sums = days[last]
     total = sum(sums.values())
     slopes, fitted = _fitted(days, versions, last)
     return Curve(
@@ -145,25 +145,10 @@ def _curve(app: str, platform: str, by_source: Mapping[str, Sequence[Use]], toda
         versions=versions,
         shares=tuple(sums.get(version, 0.0) / total for version in versions),
         uses=total,
-        a_day=total / ((last - first).days + 1),
-        first=first,
         last=last,
         slopes=slopes,
         fitted=fitted,
     )
-
-
-def _now(days: Mapping[date, Mapping[str, float]]) -> tuple[date, date, dict[str, float]]:
-    """(first day, last day, uses by version): the last day, and as many before it as LEAST uses take."""
-    last = first = max(days)
-    sums: dict[str, float] = defaultdict(float)
-    for day in sorted(days, reverse=True):
-        if sums and (sum(sums.values()) >= LEAST or day <= last - timedelta(days=RECENT)):
-            break
-        first = day
-        for version, uses in days[day].items():
-            sums[version] += uses
-    return first, last, dict(sums)
 
 
 def _fitted(

@@ -86,14 +86,9 @@ def test_the_day_that_is_not_over_is_left_out() -> None:
     assert one([use("2.0", 0, 500)]).at(0) == {"2.0": 1.0}
 
 
-def test_few_uses_are_added_up_over_days() -> None:
-    curve = one([use("1.0", 1, 60), use("2.0", 2, 60), use("3.0", 3, 60)])
-    assert (curve.uses, curve.first, curve.last) == (
-        120,
-        TODAY - timedelta(days=2),
-        TODAY - timedelta(days=1),
-    )
-    assert curve.a_day == 60
+def test_shares_are_of_one_day() -> None:
+    curve = one([use("1.0", 1, 60), use("2.0", 2, 60)])
+    assert (curve.uses, curve.last, curve.shares) == (60, TODAY - timedelta(days=1), (1.0, 0.0))
 
 
 def test_what_was_not_used_for_long_is_not_in_use() -> None:
