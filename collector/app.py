@@ -18,12 +18,14 @@ from collector.intake.keyring import REFRESH
 from collector.intake.maintain import Keep, fold, forget_marked, maintain, make_partitions
 from collector.listeners import SHUTDOWN, bound, listen, public_tls, reserved
 from collector.settings import Address, Settings
+from collector.watch.adoption import Adoption
 from collector.web.access import Access
 from collector.web.api.certs import Certs
 from collector.web.api.change import Changes
 from collector.web.api.imports import Imports
 from collector.web.api.manage import Manage
 from collector.web.api.people import People
+from collector.web.api.preflight import Preflights
 from collector.web.api.read import Read
 from collector.web.api.routes import api_routes
 from collector.web.health import Health
@@ -188,6 +190,7 @@ def _rounds(core: Core, access: Access, fleet: Fleet | None) -> tuple[Round, ...
         ("forget", 10.0, lambda: forget_marked(pool, 20.0)),
         ("maintain", 3600.0, upkeep),
         ("settle", 5.0, core.settle),
+        ("adoption", 3600.0, Adoption(pool, core.clock).tick),
         ("recollect", 10.0, core.recollect),
         *_spooling(core),
     )
@@ -217,6 +220,7 @@ def _operator_app(
             Certs(reading, core.keyring, changes),
             People(reading, access, core.keyring, changes),
             Imports(reading, core.keyring, core.taking, changes),
+            Preflights(reading, changes, core.clock),
         ),
     ]
     return operator_app(access, routes)

@@ -27,6 +27,7 @@ TASKS = (
     "fold",
     "forget",
     "maintain",
+    "adoption",
     "spool",
     "settle",
     "recollect",

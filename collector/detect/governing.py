@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from collector.detect.adoption import platform_name
 from collector.pins.model import ShippedPinSet
 from collector.pins.versions import Key, version_key
 
+_MERGING = "okhttp"
 Range = tuple[Key | None, Key | None]
 
 
@@ -43,18 +44,29 @@ def _place(s: ShippedPinSet) -> tuple[str | None, str | None]:
 
 
 def holding(sets: Sequence[ShippedPinSet]) -> list[ShippedPinSet]:
-    """Without those that no version can hold: there is one of a longer host for the same app, platform
-    and versions, or for all versions."""
-    longest: dict[tuple[tuple[str | None, str | None], Range], int] = defaultdict(int)
+    """What clients go by for one host: sets that cover it, without those that no version can hold, since
+    there is one of a longer host for the same app, platform, format and versions, or for all versions.
+
+    OkHttp takes the pins of every pattern that fits together; the others take the nearest alone. An app
+    may use two formats: then the sets of both hold.
+    """
+    groups: dict[tuple[tuple[str | None, str | None, str], Range], list[ShippedPinSet]] = (
+        defaultdict(list)
+    )
     for s in sets:
-        place = _place(s), _range(s)
-        longest[place] = max(longest[place], len(s.host))
-    return [
-        s
-        for s in sets
-        if len(s.host) >= longest[_place(s), _range(s)]
-        and len(s.host) >= longest.get((_place(s), (None, None)), 0)
-    ]
+        groups[(*_place(s), s.format), _range(s)].append(s)
+    found = []
+    for (place, _), group in groups.items():
+        longest = max(len(s.host) for s in group)
+        if place[-1] == _MERGING:
+            pins = tuple(sorted({pin for s in group for pin in s.pins}))
+            nearest = next(s for s in group if len(s.host) == longest)
+            found.append(replace(nearest, pins=pins))
+            continue
+        above = groups.get((place, (None, None)), ())
+        longest = max(longest, *(len(s.host) for s in above)) if above else longest
+        found += [s for s in group if len(s.host) == longest]
+    return found
 
 
 def shelved(sets: Sequence[ShippedPinSet]) -> Shelves:
@@ -87,9 +99,22 @@ def governing(
             for (first, last), number in shelf.ranges:
                 if (first is None or first <= key) and (last is None or key <= last):
                     bounded.append(number)
-        found = bounded + shelf.open
+        found = _nearest(sets, bounded, shelf.open)
         if found:
-            longest = max(len(sets[number].host) for number in found)
-            told = [number for number in bounded if len(sets[number].host) == longest]
-            return told or [n for n in shelf.open if len(sets[n].host) == longest]
+            return found
     return []
+
+
+def _nearest(
+    sets: Sequence[ShippedPinSet], bounded: Sequence[int], unbounded: Sequence[int]
+) -> list[int]:
+    """Of each format those of the longest host; of these, those of a range, else those of any version."""
+    found: list[int] = []
+    for format_ in {sets[number].format for number in (*bounded, *unbounded)}:
+        ranged = [n for n in bounded if sets[n].format == format_]
+        others = [n for n in unbounded if sets[n].format == format_]
+        longest = max(len(sets[n].host) for n in (*ranged, *others))
+        found += [n for n in ranged if len(sets[n].host) == longest] or [
+            n for n in others if len(sets[n].host) == longest
+        ]
+    return sorted(found)

@@ -13,6 +13,7 @@ from collector.web.api.imports import Imports
 from collector.web.api.manage import Manage
 from collector.web.api.openapi import document
 from collector.web.api.people import People
+from collector.web.api.preflight import Preflights
 from collector.web.api.read import Read
 
 V, P, O = Role.VIEWER, Role.PIPELINE, Role.OPERATOR  # noqa: E741 (a table reads best in columns)
@@ -30,7 +31,12 @@ class Route(NamedTuple):
 
 
 def api_routes(
-    read: Read, manage: Manage, certs: Certs, people: People, imports: Imports
+    read: Read,
+    manage: Manage,
+    certs: Certs,
+    people: People,
+    imports: Imports,
+    preflights: Preflights,
 ) -> list[Route]:
     v1 = "/api/v1"
     return [
@@ -62,5 +68,8 @@ def api_routes(
         Route("GET", f"{v1}/chains/{{id:{_ANY}}}", read.chain, V),
         Route("GET", f"{v1}/connections", read.connections, V),
         Route("POST", f"{v1}/connections", imports.connections, P),
+        Route("POST", f"{v1}/preflight", preflights.preflight, P),
+        Route("GET", f"{v1}/adoption", preflights.adoption, V),
+        Route("POST", f"{v1}/adoption", preflights.import_adoption, P),
         Route("GET", f"{v1}/totals", read.totals, V),
     ]
