@@ -28,6 +28,8 @@ _COMMANDS = (
     ("certs", "certs", "public keys that you had certified yourselves"),
     ("token", "token", "who may use the operator listener, and as what"),
     ("connections", "connections", "import success counts of a CDN or a load balancer"),
+    ("preflight", "preflight", "who breaks if this chain is served"),
+    ("adoption", "adoption", "how many use which version: import it, see it"),
     ("audit", "audit", "who changed what, and when"),
     ("forget", "forget", "take out what is stored of an install, or of a project"),
 )

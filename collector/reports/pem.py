@@ -42,6 +42,7 @@ class KeyRequest:
     subject: str | None
     names: tuple[str, ...]
     signed: bool
+    der: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,7 +218,7 @@ def read_request(data: bytes) -> KeyRequest:
         raise ValueError("no request") from error
     spki = _request_spki(data)
     digests = sha256(spki).digest(), sha1(spki).digest()  # noqa: S324 (SHA-1 pins of OkHttp 2 and 3)
-    return KeyRequest(*digests, subject or None, names, signed)
+    return KeyRequest(*digests, subject or None, names, signed, data)
 
 
 def _request_spki(data: bytes) -> bytes:
