@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from collector.detect.adoption import percent
-from collector.detect.judgement import SAFE, Judgement, Outcome, Part
+from collector.detect.outcomes import SAFE, Judgement, Outcome, Part
 from collector.model import Certificate, Hash
 from collector.reports.certificates import facts, role
 from collector.reports.pem import told_name

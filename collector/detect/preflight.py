@@ -17,9 +17,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 from collector.detect.adoption import Curve, Use, curves, platform_name
+from collector.detect.client_paths import Held, Path, satisfied
 from collector.detect.governing import governing, holding, shelved
-from collector.detect.judgement import HORIZONS, ORDER, SAFE, Judgement, Learned, Outcome, Part
-from collector.detect.paths import Held, Path, satisfied
+from collector.detect.outcomes import HORIZONS, ORDER, SAFE, Judgement, Learned, Outcome, Part
 from collector.pins.model import ShippedPinSet
 from collector.pins.versions import version_key
 

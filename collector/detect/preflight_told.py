@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from collector.detect.adoption import Curve, percent
 from collector.detect.advice import Proof, steps
-from collector.detect.judgement import HORIZONS, Judgement, Outcome, Part, exit_code
-from collector.detect.paths import Place
+from collector.detect.client_paths import Place
+from collector.detect.outcomes import HORIZONS, Judgement, Outcome, Part, exit_code
 from collector.model import Certificate, Hash
 from collector.reports.line import utc
 

@@ -7,7 +7,7 @@ from datetime import datetime
 import asyncpg
 
 from collector.detect.advice import Proof
-from collector.detect.judgement import Learned
+from collector.detect.outcomes import Learned
 from collector.model import Certificate, Hash, ProjectId
 from collector.pins.model import ShippedPinSet
 from collector.reports.certificates import certificate_from_der

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from collector.detect.adoption import Use
 from collector.detect.advice import Proof, steps
-from collector.detect.judgement import Judgement, Learned, Outcome, Part, exit_code
-from collector.detect.paths import Path, path_of, satisfied
+from collector.detect.client_paths import Path, path_of, satisfied
+from collector.detect.outcomes import Judgement, Learned, Outcome, Part, exit_code
 from collector.detect.preflight import judge
 from collector.model import Certificate, Hash
 from collector.pins.model import ShippedPinSet, matches

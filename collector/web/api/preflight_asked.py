@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from collector.detect.adoption import Use
-from collector.detect.paths import Path, path_of
+from collector.detect.client_paths import Path, path_of
 from collector.errors import PinfallError
 from collector.pins.model import ShippedPinSet
 from collector.reports.hosts import read_host

@@ -8,8 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from collector.detect.adoption import Curve
+from collector.detect.client_paths import Held, Path
 from collector.detect.governing import fits
-from collector.detect.paths import Held, Path
 from collector.model import Hash
 from collector.pins.model import ShippedPinSet
 
