@@ -27,6 +27,7 @@ from collector.web.api.manage import Manage
 from collector.web.api.people import People
 from collector.web.api.preflight import Preflights
 from collector.web.api.read import Read
+from collector.web.api.readiness import HostAdvice
 from collector.web.api.routes import api_routes
 from collector.web.health import Health
 from collector.web.ingest import Ingest
@@ -221,6 +222,7 @@ def _operator_app(
             People(reading, access, core.keyring, changes),
             Imports(reading, core.keyring, core.taking, changes),
             Preflights(reading, changes, core.clock),
+            HostAdvice(reading, core.clock),
         ),
     ]
     return operator_app(access, routes)

@@ -292,6 +292,15 @@ def _paths() -> Schema:
                 allow_unknown={"type": "boolean", "default": False},
                 max_share=nullable({"type": "string", "examples": ["0.1%"]}))),
         },
+        "/hosts/{project}/{host}/readiness": {
+            "get": _operation("getReadiness", "What enforcing would have blocked, and who was never heard.", V,
+                              ref("Readiness"), parameters=[_path("project", "The project's name."),
+                                                            _path("host", "The host.")]),
+        },
+        "/hosts/{project}/{host}/verdict": {
+            "get": _operation("getVerdict", "Keep, widen or drop pinning.", V, ref("Verdict"),
+                              parameters=[_path("project", "The project's name."), _path("host", "The host.")]),
+        },
         "/adoption": {
             "get": _operation("getAdoption", "Shares of versions, by app and platform.", V,
                               _object({"project": TEXT, "curves": listed(ref("AdoptionCurve"))}),

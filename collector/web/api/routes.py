@@ -15,6 +15,7 @@ from collector.web.api.openapi import document
 from collector.web.api.people import People
 from collector.web.api.preflight import Preflights
 from collector.web.api.read import Read
+from collector.web.api.readiness import HostAdvice
 
 V, P, O = Role.VIEWER, Role.PIPELINE, Role.OPERATOR  # noqa: E741 (a table reads best in columns)
 _ANY = "[^/]+"  # names may hold braces, which aiohttp leaves out
@@ -37,6 +38,7 @@ def api_routes(
     people: People,
     imports: Imports,
     preflights: Preflights,
+    advice: HostAdvice,
 ) -> list[Route]:
     v1 = "/api/v1"
     return [
@@ -69,6 +71,10 @@ def api_routes(
         Route("GET", f"{v1}/connections", read.connections, V),
         Route("POST", f"{v1}/connections", imports.connections, P),
         Route("POST", f"{v1}/preflight", preflights.preflight, P),
+        Route(
+            "GET", f"{v1}/hosts/{{project:{_ANY}}}/{{host:{_ANY}}}/readiness", advice.readiness, V
+        ),
+        Route("GET", f"{v1}/hosts/{{project:{_ANY}}}/{{host:{_ANY}}}/verdict", advice.verdict, V),
         Route("GET", f"{v1}/adoption", preflights.adoption, V),
         Route("POST", f"{v1}/adoption", preflights.import_adoption, P),
         Route("GET", f"{v1}/totals", read.totals, V),

@@ -50,6 +50,7 @@ _CERTIFICATE = {
     "issuer": _OPTIONAL_TEXT, "sans": listed(_TEXT), "not_before": _OPTIONAL_TIME, "not_after": _OPTIONAL_TIME,
     "is_ca": _OPTIONAL_BOOLEAN, "self_signed": _BOOLEAN, "key_type": _OPTIONAL_TEXT, "first_seen": _TIME,
 }  # fmt: skip
+_BY_CAUSE: Schema = {"type": "object", "additionalProperties": _COUNT}
 
 SCHEMAS: Schema = {
     "Problem": {
@@ -157,6 +158,17 @@ SCHEMAS: Schema = {
             "parts": listed({"type": "object", "required": ["outcome", "reason", "shares", "held", "versions"]}),
         },
     },
+    "Readiness": _of(
+        "Whether pins may be enforced. Counts are reports that were not enforced, by cause; `days`: newest first.",
+        project=_TEXT, host=_TEXT, verdict={"enum": ["ready", "not_ready", "cannot_tell"]}, reasons=listed(_TEXT),
+        by_cause=_BY_CAUSE, days=listed(_of("One day.", day=_DAY, by_cause=_BY_CAUSE)),
+        connections=nullable(_COUNT), unseen=listed(_TEXT),
+    ),
+    "Verdict": _of(
+        "Whether pinning is worth it. `reasons`: sentences, those that decided first.",
+        project=_TEXT, host=_TEXT, verdict={"enum": ["keep", "widen", "drop", "not_enough_known"]},
+        reasons=listed(_TEXT),
+    ),
     "AdoptionCurve": _of(
         "Versions of one app and platform, oldest first. `uses`: what the shares are of, on `day`.",
         app=_TEXT, platform=_TEXT, source={"enum": ["imported", "connections", "reports"]}, uses=_COUNT, day=_DAY,
