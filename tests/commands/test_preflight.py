@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from collector.commands import preflight
+from collector.commands import preflight, verdict
 from collector.errors import NoAnswerError, PinfallError
 from collector.model import Certificate, Hash
 from collector.pins.model import ShippedPinSet
@@ -160,6 +160,23 @@ def request(by: Issued) -> bytes:
     return made.public_bytes(Encoding.DER)
 
 
+def test_verdict_is_an_action_of_another_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = argparse.ArgumentParser()
+    verdict.add_to(parser.add_subparsers())
+    with up(tmp_path) as running:
+        monkeypatch.setenv("PINFALL_URL", running.pages)
+        told = parser.parse_args(["verdict", HOST])
+        assert told.run_action(told) == 0
+        assert capsys.readouterr().out.splitlines()[:2] == [
+            f"{HOST}: not enough known", "  no pin set is registered that pins now",
+        ]  # fmt: skip
+        told = parser.parse_args(["verdict", HOST, "--json"])
+        assert told.run_action(told) == 0
+        assert json.loads(capsys.readouterr().out)["verdict"] == "not_enough_known"
+
+
 def test_with_a_server(tmp_path: Path, pem: Path) -> None:
     data = ("--data", tmp_path / "data")
     csr = tmp_path / "next.csr"
@@ -192,6 +209,10 @@ def test_with_a_server(tmp_path: Path, pem: Path) -> None:
         unknown = pinfall("preflight", HOST, "--chain", pem, *data)
         assert unknown.returncode == 3
         assert "  UNKNOWN      com.example.wallet ANDROID 1.0, 2.0: now 100.0 %" in unknown.stdout
+        ready = pinfall("readiness", HOST, *data)
+        assert (ready.returncode, ready.stdout.splitlines()[0]) == (3, f"{HOST}: cannot tell")
+        assert json.loads(pinfall("readiness", HOST, "--json", *data).stdout)["unseen"] == []
+        assert pinfall("readiness", HOST, "--project", "nobody", *data).returncode == 1
         for text, words in (
             ("a,b\n", "no column is the day"), ("day,app,platform,version,uses\n", "no row in it"),
             ("day,app,platform,version,uses\n2026-01-01,a,IOS,1,x\n", "line 2: uses is no number"),
