@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from collector.commands.chainfiles import chain_file, only_public, read_bytes
+from collector.commands.coded import coded
 from collector.commands.options import add_data
 from collector.commands.preflight_lines import lines
 from collector.commands.remote import request
@@ -28,7 +28,6 @@ from collector.pins.model import ShippedPinSet
 from collector.reports.line import utc
 from collector.reports.pem import ChainFile
 from collector.web.api.preflight_asked import host_of, path_of_files, share_of, time_of
-from collector.web.shown import shown
 
 EXAMPLES = """examples:
   pinfall preflight api.example.com --chain new.pem
@@ -37,7 +36,6 @@ EXAMPLES = """examples:
   pinfall preflight api.example.com --staging staging.example.com:443 --max-share 0.1%
   pinfall preflight api.example.com --chain new.pem --at 2026-12-01T06:00:00Z --json
 """
-WRONG, NO_ANSWER = 2, 4
 _PIN_FILE = 8 * 1024 * 1024  # bytes
 ReadPins = Callable[[bytes, str], Sequence[ShippedPinSet]]
 AskHost = Callable[[str, int], Sequence[Certificate]]  # host, port -> leaf first
@@ -70,18 +68,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(told: argparse.Namespace, read_pins: ReadPins | None = None) -> int:
-    try:
-        answer = _judged(told, read_pins)
-    except NoAnswerError as error:
-        print(f"pinfall: {shown(error, 2000)}", file=sys.stderr)
-        return NO_ANSWER
-    except PinfallError as error:
-        print(f"pinfall: {shown(error, 2000)}", file=sys.stderr)
-        return WRONG
-    except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        print(f"pinfall: {shown(place)}{error.strerror or error}", file=sys.stderr)
-        return WRONG
+    return coded(lambda: _run(told, read_pins))
+
+
+def _run(told: argparse.Namespace, read_pins: ReadPins | None) -> int:
+    answer = _judged(told, read_pins)
     if told.json:
         print(json.dumps(answer, indent=2))
     else:

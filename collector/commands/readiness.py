@@ -1,7 +1,7 @@
 """May the pins of a host be enforced? What enforcing would have blocked in 30 days, by cause, while
 failures were only reported; and which releases were never heard.
 
-Exit 0 ready; 1 not ready; 3 cannot tell.
+Exit 0 ready; 1 not ready; 3 cannot tell; 2 wrong usage; 4 the server did not answer.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import argparse
 import json
 from urllib.parse import quote
 
+from collector.commands.coded import coded
 from collector.commands.options import add_data
 from collector.commands.remote import request
 from collector.web.shown import shown
@@ -29,6 +30,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(told: argparse.Namespace) -> int:
+    return coded(lambda: _run(told))
+
+
+def _run(told: argparse.Namespace) -> int:
     project, host = quote(told.project, safe=""), quote(told.host, safe="")
     answer = request(told, "GET", f"/api/v1/hosts/{project}/{host}/readiness")
     if told.json:

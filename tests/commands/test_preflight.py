@@ -212,7 +212,7 @@ def test_with_a_server(tmp_path: Path, pem: Path) -> None:
         ready = pinfall("readiness", HOST, *data)
         assert (ready.returncode, ready.stdout.splitlines()[0]) == (3, f"{HOST}: cannot tell")
         assert json.loads(pinfall("readiness", HOST, "--json", *data).stdout)["unseen"] == []
-        assert pinfall("readiness", HOST, "--project", "nobody", *data).returncode == 1
+        assert pinfall("readiness", HOST, "--project", "nobody", *data).returncode == 2
         for text, words in (
             ("a,b\n", "no column is the day"), ("day,app,platform,version,uses\n", "no row in it"),
             ("day,app,platform,version,uses\n2026-01-01,a,IOS,1,x\n", "line 2: uses is no number"),
