@@ -1,4 +1,4 @@
-"""Roots that clients trust, as certificates: a chain may end at one that is not sent."""
+"""Public roots, as clients trust them: whose keys they are is known to everybody."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from collector.reports.certificates import read_certificate, split_pem
 
 
 @cache
-def public_certificates() -> tuple[Certificate, ...]:
-    """Mozilla's, as certifi brings them."""
-    pems = split_pem(Path(certifi.where()).read_text())
-    found = (read_certificate(pem) for pem in pems)
-    return tuple(certificate for certificate in found if certificate is not None)
+def public_roots() -> tuple[Certificate, ...]:
+    """Those of certifi, which are Mozilla's."""
+    texts = split_pem(Path(certifi.where()).read_text(encoding="utf-8"))
+    return tuple(root for text in texts if (root := read_certificate(text)) is not None)

@@ -14,7 +14,7 @@ from collector.reports.hosts import read_host
 from collector.reports.pem import ChainFile, read_chain_file
 from collector.reports.pins import parse_pin
 from collector.web.api import asked
-from collector.web.roots import public_certificates
+from collector.web.roots import public_roots
 
 _TEXTS = ("app", "platform", "version_from", "version_to", "source")
 FAR = datetime.max.replace(tzinfo=UTC)
@@ -34,7 +34,7 @@ def path_of_files(file: ChainFile, issuer: ChainFile | None) -> Path:
     return path_of(
         file.request or file.chain,
         (*issuer.chain, *issuer.others) if issuer else (),
-        public_certificates(),
+        public_roots(),
     )
 
 
