@@ -18,6 +18,7 @@ from collector.intake.keyring import REFRESH
 from collector.intake.maintain import Keep, fold, forget_marked, maintain, make_partitions
 from collector.listeners import SHUTDOWN, bound, listen, public_tls, reserved
 from collector.settings import Address, Settings
+from collector.watch import expiries, learn
 from collector.watch.adoption import Adoption
 from collector.web.access import Access
 from collector.web.api.certs import Certs
@@ -25,6 +26,8 @@ from collector.web.api.change import Changes
 from collector.web.api.imports import Imports
 from collector.web.api.manage import Manage
 from collector.web.api.people import People
+from collector.web.api.pin_lint import PinLint, none_served
+from collector.web.api.pins import Pins
 from collector.web.api.preflight import Preflights
 from collector.web.api.read import Read
 from collector.web.api.readiness import HostAdvice
@@ -193,6 +196,8 @@ def _rounds(core: Core, access: Access, fleet: Fleet | None) -> tuple[Round, ...
         ("settle", 5.0, core.settle),
         ("adoption", 3600.0, Adoption(pool, core.clock).tick),
         ("recollect", 10.0, core.recollect),
+        ("learn", learn.EVERY, learn.Learner(pool, core.clock).tick),
+        ("expiries", expiries.EVERY, expiries.Expiries(pool, core.metrics).tick),
         *_spooling(core),
     )
 
@@ -221,6 +226,8 @@ def _operator_app(
             Certs(reading, core.keyring, changes),
             People(reading, access, core.keyring, changes),
             Imports(reading, core.keyring, core.taking, changes),
+            Pins(reading, core.keyring, core.intake, changes),
+            PinLint(reading, none_served, core.clock),
             Preflights(reading, changes, core.clock),
             HostAdvice(reading, core.clock),
         ),

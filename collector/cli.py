@@ -26,6 +26,7 @@ _COMMANDS = (
     ("key", "key", "make, list, limit, disable and enable ingest keys"),
     ("host", "host", "register hosts, see which are proposed"),
     ("certs", "certs", "public keys that you had certified yourselves"),
+    ("pins", "pins", "what clients pin: import, list, lint, prove"),
     ("token", "token", "who may use the operator listener, and as what"),
     ("connections", "connections", "import success counts of a CDN or a load balancer"),
     ("preflight", "preflight", "who breaks if this chain is served"),

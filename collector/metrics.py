@@ -31,6 +31,8 @@ TASKS = (
     "spool",
     "settle",
     "recollect",
+    "learn",
+    "expiries",
 )
 REFUSALS = ("not_http", "crowded", "overloaded", "too_slow")
 SOURCES = ("trusted", "public")  # whose word a number of connections is
@@ -76,6 +78,11 @@ class Metrics:
             "pinfall_rejection_ratio",
             "Share of connections that failed at the pins, of one hour. Absent without connections.",
             ["project", "host", "source"], registry=registry,
+        )  # fmt: skip
+        self.pin_set_expiry = Gauge(
+            "pinfall_pin_set_expiry_timestamp_seconds",
+            "When pins of a newest release expire, the earliest. Absent where none does.",
+            ["project", "host"], registry=registry,
         )  # fmt: skip
         self.ingest = Seconds(
             "pinfall_ingest_seconds", "From a request's first byte to its answer.", _SECONDS
@@ -197,6 +204,12 @@ class Metrics:
         self.ratio.clear()
         for (project, host, source), ratio in ratios.items():
             self.ratio.labels(project=project, host=host, source=source).set(ratio)
+
+    def expire(self, expiries: Mapping[tuple[str, str], float]) -> None:
+        """expiries: Unix time by project and host; what is not among them is absent from here on."""
+        self.pin_set_expiry.clear()
+        for (project, host), at in expiries.items():
+            self.pin_set_expiry.labels(project=project, host=host).set(at)
 
     def know_project(self, name: str) -> None:
         if name in self._projects:

@@ -14,10 +14,11 @@ from collector.pins.versions import is_between
 class ShippedPinSet:
     """What releases of an app pin for one host, as somebody who knows registered it.
 
-    ``host`` is a lower-case A-label; ``include_subdomains``: also every name under it. ``app``,
-    ``platform`` and both ends of the version range: None is any; the ends are in the range.
-    ``pins`` are sorted, each once. ``enforced`` False: failures are reported and not blocked.
-    ``expires``: from then on clients do not pin. ``report_uris``: where failures are sent;
+    ``host`` is a lower-case A-label; ``include_subdomains``: also every name under it. ``*.`` before it
+    stands for exactly one label, as OkHttp means it. ``app``, ``platform`` and both ends of the version
+    range: None is any; the ends are in the range. ``pins`` are sorted, each once; none at all: the host
+    is taken out of what is pinned for a domain above it. ``enforced`` False: failures are reported and
+    not blocked. ``expires``: from then on clients do not pin. ``report_uris``: where failures are sent;
     ``default_report_uri``: also to the SDK's makers. ``format`` names the reader, ``source`` the file.
     """
 
@@ -37,6 +38,8 @@ class ShippedPinSet:
     source: str = ""
 
     def covers_host(self, host: str) -> bool:
+        if self.host.startswith("*."):
+            return host.partition(".")[2] == self.host[2:]
         return host == self.host or (self.include_subdomains and host.endswith("." + self.host))
 
     def covers_version(self, version: str) -> bool:
@@ -47,6 +50,25 @@ class ShippedPinSet:
         return (self.starts is None or self.starts <= at) and (
             self.expires is None or at < self.expires
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnedPinSet:
+    """A pin set that enough installs of a version agree on. It informs, and is never the registry.
+
+    ``app_version`` and ``platform`` are "" where reports do not tell. ``networks``: of the day that
+    had most of them, since networks of two days cannot be compared.
+    """
+
+    host: str
+    app: str
+    app_version: str
+    platform: str
+    pins: tuple[Hash, ...]
+    installs: int
+    networks: int
+    first_seen: datetime
+    last_seen: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from collector.web.guard import WHO
 
 _FORGETTING = 5.0  # seconds that whoever asks waits for a project to be deleted
 _MASKED = 6  # characters of a trusted key that everybody may see
-_PATTERNS = 1000  # of one project
+PATTERNS = 1000  # of one project
 
 
 def named(patterns: list[str]) -> list[str]:
@@ -133,8 +133,8 @@ class Manage:
             row = await projects.one(made.connection, project, lock=True)
             before = list(row["hosts"])
             after = change(before)
-            if len(after) > _PATTERNS:
-                raise PinfallError(f"a project has at most {_PATTERNS} host patterns")
+            if len(after) > PATTERNS:
+                raise PinfallError(f"a project has at most {PATTERNS} host patterns")
             made.is_one = after != before
             made.details["added"] = sorted({*after} - {*before})
             made.details["removed"] = sorted({*before} - {*after})

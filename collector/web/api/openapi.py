@@ -10,14 +10,15 @@ from typing import Any
 from aiohttp import web
 
 from collector import __version__
-from collector.model import ENVIRONMENTS, Dialect, Kind
+from collector.model import ENVIRONMENTS, PLATFORMS, Dialect, Kind
+from collector.pins.readers import MOST as PIN_SETS
 from collector.web.access import Role
 from collector.web.api.asked import MOST, USUAL
 from collector.web.api.certs import MOST as CERTS
 from collector.web.api.certs import NOTE
 from collector.web.api.limits import ORIGINS, QUOTA
 from collector.web.api.preflight import ROWS, SETS
-from collector.web.api.schemas import SCHEMAS, listed, nullable, ref
+from collector.web.api.schemas import PIN_SET, SCHEMAS, listed, nullable, ref
 
 Schema = dict[str, Any]
 TEXT: Schema = {"type": "string"}
@@ -137,6 +138,14 @@ _CERTS: dict[str, Schema] = {
     "project": nullable(_NAME),
     "note": nullable({"type": "string", "maxLength": NOTE}),
 }
+_RELEASE: dict[str, Schema] = {
+    **dict.fromkeys(
+        ("app", "version_from", "version_to"),
+        nullable({"type": "string", "minLength": 1, "maxLength": 100}),
+    ),
+    "platform": nullable({"enum": [name.lower() for name in PLATFORMS]}),
+    "starts": nullable(_TIME),
+}
 V, P, O = Role.VIEWER, Role.PIPELINE, Role.OPERATOR  # noqa: E741
 
 
@@ -225,6 +234,36 @@ def _paths() -> Schema:
                                  _object({"removed": TEXT, "registrations": _COUNT}), parameters=[
                                      _path("pin", "`sha256/…`, or its hash in base64 or hex."),
                                      _parameter("project", _FILTER, "In this project only.")]),
+        },
+        "/pin-sets": {
+            "get": _operation("listPinSets", "What releases pin; and what reports agree on, of one project.", V,
+                              _object({"pin_sets": listed(ref("PinSet")), "learned": listed(ref("LearnedPinSet"))}),
+                              parameters=[_PROJECT, _parameter("app", _FILTER, "Of this app."),
+                                          _parameter("host", _FILTER, "For this host: also of domains above it."),
+                                          _parameter("limit", _LIMIT["schema"], "Of each list.")]),
+            "post": _operation("importPinSets", "Register what releases pin: `sets` as docs/pins.md describes them, or"
+                               " a `file` in base64. Its hosts become the project's own.", P, ref("ImportedPinSets"),
+                               status=201, takes=_object(
+                                   {"project": _NAME}, **_RELEASE, name=nullable(TEXT), file=nullable(TEXT),
+                                   sets=nullable({"type": "array", "items": {"type": "object"}, "minItems": 1,
+                                                  "maxItems": PIN_SETS}))),
+        },
+        "/pin-sets/{id}": {
+            "delete": _operation("removePinSet", "Register a pin set no longer; its host stays.", O,
+                                 _object({"removed": _COUNT, "project": TEXT, **PIN_SET}),
+                                 parameters=[_path("id", "As the list shows it.")]),
+        },
+        "/pins/lint": {
+            "get": _operation("lintPins", "What is wrong with registered pin sets, the worst first.", V,
+                              _object({"findings": listed(ref("Finding")), "pin_sets": _COUNT}), parameters=[
+                                  _PROJECT, _parameter("host", _FILTER, "What counts for this host.")]),
+        },
+        "/pins/proofs": {
+            "post": _operation("provePins", "Show that the keys of pins are there, by certificates or requests (CSR)"
+                               " for them in PEM.", P, _object({"project": TEXT, "proven": listed(_object(
+                                   {"pin": TEXT, "how": {"enum": ["certificate", "csr"]}, "subject": nullable(TEXT),
+                                    "is_new": {"type": "boolean"}}))}), status=201,
+                               takes=_object({"project": _NAME, "pem": {"type": "string", "minLength": 1}})),
         },
         "/tokens": {
             "get": _operation("listTokens", "Tokens, without their secrets.", O,

@@ -13,6 +13,8 @@ from collector.web.api.imports import Imports
 from collector.web.api.manage import Manage
 from collector.web.api.openapi import document
 from collector.web.api.people import People
+from collector.web.api.pin_lint import PinLint
+from collector.web.api.pins import Pins
 from collector.web.api.preflight import Preflights
 from collector.web.api.read import Read
 from collector.web.api.readiness import HostAdvice
@@ -37,6 +39,8 @@ def api_routes(
     certs: Certs,
     people: People,
     imports: Imports,
+    pins: Pins,
+    pin_lint: PinLint,
     preflights: Preflights,
     advice: HostAdvice,
 ) -> list[Route]:
@@ -58,6 +62,11 @@ def api_routes(
         Route("GET", f"{v1}/certs", certs.list_certs, V),
         Route("POST", f"{v1}/certs", certs.add_certs, P),
         Route("DELETE", f"{v1}/certs/{{pin:{_ANY}}}", certs.remove_cert, O),
+        Route("GET", f"{v1}/pin-sets", pins.list_pin_sets, V),
+        Route("POST", f"{v1}/pin-sets", pins.import_pin_sets, P),
+        Route("DELETE", f"{v1}/pin-sets/{{id:{_ANY}}}", pins.remove_pin_set, O),
+        Route("GET", f"{v1}/pins/lint", pin_lint.lint, V),
+        Route("POST", f"{v1}/pins/proofs", pins.prove, P),
         Route("GET", f"{v1}/tokens", people.list_tokens, O),
         Route("POST", f"{v1}/tokens", people.add_token, O),
         Route("DELETE", f"{v1}/tokens/{{name:{_ANY}}}", people.revoke_token, O),

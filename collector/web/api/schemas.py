@@ -6,6 +6,7 @@ from typing import Any
 
 from collector.metrics import SOURCES
 from collector.model import ENVIRONMENTS, Dialect, Kind, TimeTrust
+from collector.pins.findings import Code, Severity
 from collector.web.access import Role
 
 Schema = dict[str, Any]
@@ -52,6 +53,11 @@ _CERTIFICATE = {
 }  # fmt: skip
 _BY_CAUSE: Schema = {"type": "object", "additionalProperties": _COUNT}
 
+PIN_SET: dict[str, Schema] = {
+    "host": _TEXT, "pins": listed(_TEXT), "include_subdomains": _BOOLEAN, "app": _OPTIONAL_TEXT,
+    "platform": _OPTIONAL_TEXT, "version_from": _OPTIONAL_TEXT, "version_to": _OPTIONAL_TEXT,
+}  # fmt: skip
+
 SCHEMAS: Schema = {
     "Problem": {
         "type": "object",
@@ -90,6 +96,30 @@ SCHEMAS: Schema = {
         project=_OPTIONAL_TEXT,
         certs=listed(_of("One key.", pin=_TEXT, subject=_OPTIONAL_TEXT, is_new=_BOOLEAN)),
         issuers=listed(_of("One authority.", pin=_TEXT, subject=_OPTIONAL_TEXT)),
+    ),
+    "PinSet": _of(
+        "What releases of an app pin for a host. `pins` empty: the host is taken out of the pins of the domain above"
+        " it. `proven`: pins whose keys were shown to be there.",
+        id=_COUNT, project=_TEXT, **PIN_SET, enforced=_OPTIONAL_BOOLEAN, starts=_OPTIONAL_TIME,
+        expires=_OPTIONAL_TIME, report_uris=listed(_TEXT), default_report_uri=_BOOLEAN, format=_TEXT, source=_TEXT,
+        imported_at=_TIME, imported_by=_TEXT, proven=listed(_TEXT),
+    ),
+    "LearnedPinSet": _of(
+        "A pin set that at least 20 installs in 10 networks agree on. It informs, and is never the registry.",
+        host=_TEXT, app=_TEXT, app_version=_TEXT, platform=_TEXT, pins=listed(_TEXT), installs=_COUNT,
+        networks=_COUNT, first_seen=_TIME, last_seen=_TIME,
+    ),
+    "ImportedPinSets": _of(
+        "What became of each pin set. `registered`: host patterns that the project has from here on."
+        " `warnings`: what was left out, and what looks wrong.",
+        project=_TEXT, registered=listed(_TEXT), warnings=listed(_TEXT),
+        pin_sets=listed(_of("One.", **PIN_SET, result={"enum": ["new", "changed", "known"]})),
+    ),
+    "Finding": _of(
+        "What is wrong with a pin set, and what to do. `releases`: which it is of, in words.",
+        project=_TEXT, code={"enum": [*Code]}, severity={"enum": [*Severity]}, host=_TEXT, releases=_TEXT,
+        reason=_TEXT, advice=_TEXT, pins=listed(_TEXT), app=_OPTIONAL_TEXT, platform=_OPTIONAL_TEXT,
+        version_from=_OPTIONAL_TEXT, version_to=_OPTIONAL_TEXT, expires=_OPTIONAL_TIME, source=_TEXT,
     ),
     "Host": _of(
         "A host that is a label of metrics. `last_seen`: the last day it was reported, or registered.",
