@@ -25,6 +25,7 @@ from collector.detect.preflight_told import told_judgement
 from collector.errors import NoAnswerError, PinfallError
 from collector.model import Certificate
 from collector.pins.model import ShippedPinSet
+from collector.pins.readers import LIMIT, read
 from collector.reports.line import utc
 from collector.reports.pem import ChainFile
 from collector.web.api.preflight_asked import host_of, path_of_files, share_of, time_of
@@ -36,7 +37,6 @@ EXAMPLES = """examples:
   pinfall preflight api.example.com --staging staging.example.com:443 --max-share 0.1%
   pinfall preflight api.example.com --chain new.pem --at 2026-12-01T06:00:00Z --json
 """
-_PIN_FILE = 8 * 1024 * 1024  # bytes
 ReadPins = Callable[[bytes, str], Sequence[ShippedPinSet]]
 AskHost = Callable[[str, int], Sequence[Certificate]]  # host, port -> leaf first
 
@@ -67,11 +67,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_data(parser)
 
 
-def run(told: argparse.Namespace, read_pins: ReadPins | None = None) -> int:
+def run(told: argparse.Namespace, read_pins: ReadPins = read) -> int:
     return coded(lambda: _run(told, read_pins))
 
 
-def _run(told: argparse.Namespace, read_pins: ReadPins | None) -> int:
+def _run(told: argparse.Namespace, read_pins: ReadPins) -> int:
     answer = _judged(told, read_pins)
     if told.json:
         print(json.dumps(answer, indent=2))
@@ -81,7 +81,7 @@ def _run(told: argparse.Namespace, read_pins: ReadPins | None) -> int:
     return int(answer["exit"])
 
 
-def _judged(told: argparse.Namespace, read_pins: ReadPins | None) -> dict[str, Any]:
+def _judged(told: argparse.Namespace, read_pins: ReadPins) -> dict[str, Any]:
     host = host_of(told.host)
     most = share_of(told.max_share)
     now = datetime.now(UTC).replace(microsecond=0)
@@ -123,12 +123,8 @@ def _chain(told: argparse.Namespace, host: str) -> ChainFile:
     return ChainFile(chain=tuple(ask_staging(name.strip("[]"), int(port))))
 
 
-def _pins(name: str, read_pins: ReadPins | None) -> Sequence[ShippedPinSet]:
-    if read_pins is None:
-        from collector.pins.readers import read
-
-        read_pins = read
-    return read_pins(read_bytes(name, _PIN_FILE), name)
+def _pins(name: str, read_pins: ReadPins) -> Sequence[ShippedPinSet]:
+    return read_pins(read_bytes(name, LIMIT), name)
 
 
 def _plain(one: ShippedPinSet) -> dict[str, object]:

@@ -17,7 +17,7 @@ EXAMPLES = """examples:
 
 
 def add_to(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """As an action of `pinfall pins`; it runs by its own default, ``run_action``."""
+    """As an action of `pinfall pins`."""
     parser = subparsers.add_parser(
         "verdict",
         help="keep, widen or drop pinning for a host",
@@ -29,7 +29,6 @@ def add_to(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--project", default="default", metavar="P", help="(default: default)")
     parser.add_argument("--json", action="store_true")
     add_data(parser)
-    parser.set_defaults(run_action=run)
 
 
 def run(told: argparse.Namespace) -> int:

@@ -1,20 +1,20 @@
 """Which registered pin set a version of an app holds.
 
 That is the most specific one that covers it: one that names its app before one that does not; then its
-platform; then the one of the longest host, as clients choose; then a range of versions before any version.
+platform; then the one of the nearest host, as clients choose; then a range of versions before any version.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from collector.detect.adoption import platform_name
+from collector.pins.covering import covering
 from collector.pins.model import ShippedPinSet
 from collector.pins.versions import Key, version_key
 
-_MERGING = "okhttp"
 Range = tuple[Key | None, Key | None]
 
 
@@ -43,30 +43,23 @@ def _place(s: ShippedPinSet) -> tuple[str | None, str | None]:
     return s.app, platform_name(s.platform) if s.platform is not None else None
 
 
-def holding(sets: Sequence[ShippedPinSet]) -> list[ShippedPinSet]:
-    """What clients go by for one host: sets that cover it, without those that no version can hold, since
-    there is one of a longer host for the same app, platform, format and versions, or for all versions.
+def holding(sets: Sequence[ShippedPinSet], host: str) -> list[ShippedPinSet]:
+    """What clients go by for a host: see ``pins.covering``; without those that no version can hold, since
+    a nearer one is for all versions of the same app, platform and format. A host that is taken out of its
+    domain's pins stays, as a set without pins."""
+    empty = [s for s in sets if not s.pins and s.covers_host(host)]
+    found = [*covering(sets, host), *empty]
+    nearest: dict[tuple[object, ...], tuple[int, bool]] = {}
+    for s in found:
+        if _range(s) == (None, None):
+            place = *_place(s), s.format
+            nearest[place] = max(_depth(s), nearest.get(place, (0, False)))
+    return [s for s in found if _depth(s) >= nearest.get((*_place(s), s.format), (0, False))]
 
-    OkHttp takes the pins of every pattern that fits together; the others take the nearest alone. An app
-    may use two formats: then the sets of both hold.
-    """
-    groups: dict[tuple[tuple[str | None, str | None, str], Range], list[ShippedPinSet]] = (
-        defaultdict(list)
-    )
-    for s in sets:
-        groups[(*_place(s), s.format), _range(s)].append(s)
-    found = []
-    for (place, _), group in groups.items():
-        longest = max(len(s.host) for s in group)
-        if place[-1] == _MERGING:
-            pins = tuple(sorted({pin for s in group for pin in s.pins}))
-            nearest = next(s for s in group if len(s.host) == longest)
-            found.append(replace(nearest, pins=pins))
-            continue
-        above = groups.get((place, (None, None)), ())
-        longest = max(longest, *(len(s.host) for s in above)) if above else longest
-        found += [s for s in group if len(s.host) == longest]
-    return found
+
+def _depth(s: ShippedPinSet) -> tuple[int, bool]:
+    """Labels, and of the same host the set that names it alone before the one with all below it."""
+    return s.host.count("."), not s.include_subdomains
 
 
 def shelved(sets: Sequence[ShippedPinSet]) -> Shelves:
@@ -108,13 +101,13 @@ def governing(
 def _nearest(
     sets: Sequence[ShippedPinSet], bounded: Sequence[int], unbounded: Sequence[int]
 ) -> list[int]:
-    """Of each format those of the longest host; of these, those of a range, else those of any version."""
+    """Of each format those of the nearest host; of these, those of a range, else those of any version."""
     found: list[int] = []
     for format_ in {sets[number].format for number in (*bounded, *unbounded)}:
         ranged = [n for n in bounded if sets[n].format == format_]
         others = [n for n in unbounded if sets[n].format == format_]
-        longest = max(len(sets[n].host) for n in (*ranged, *others))
-        found += [n for n in ranged if len(sets[n].host) == longest] or [
-            n for n in others if len(sets[n].host) == longest
+        nearest = max(_depth(sets[n]) for n in (*ranged, *others))
+        found += [n for n in ranged if _depth(sets[n]) == nearest] or [
+            n for n in others if _depth(sets[n]) == nearest
         ]
     return sorted(found)

@@ -10,7 +10,6 @@ from enum import StrEnum
 from collector.detect.adoption import Curve
 from collector.detect.client_paths import Held, Path
 from collector.detect.governing import fits
-from collector.model import Hash
 from collector.pins.model import ShippedPinSet
 
 HORIZONS = (0, 1, 2, 7)  # days after T
@@ -27,18 +26,6 @@ class Outcome(StrEnum):
 
 
 ORDER = tuple(Outcome)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Learned:
-    """What reports of an app version pinned. ``version`` '': it was not told."""
-
-    app: str
-    platform: str
-    version: str
-    pins: tuple[Hash, ...]
-    installs: int
-    networks: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,8 +19,8 @@ from datetime import date, datetime, timedelta
 from collector.detect.adoption import Curve, Use, curves, platform_name
 from collector.detect.client_paths import Held, Path, satisfied
 from collector.detect.governing import governing, holding, shelved
-from collector.detect.outcomes import HORIZONS, ORDER, SAFE, Judgement, Learned, Outcome, Part
-from collector.pins.model import ShippedPinSet
+from collector.detect.outcomes import HORIZONS, ORDER, SAFE, Judgement, Outcome, Part
+from collector.pins.model import LearnedPinSet, ShippedPinSet
 from collector.pins.versions import version_key
 
 STALE = 14  # days: what was counted longer ago is no basis
@@ -53,14 +53,11 @@ def judge(
     at: datetime,
     today: date,
     uses: Iterable[Use] = (),
-    learned: Sequence[Learned] = (),
+    learned: Sequence[LearnedPinSet] = (),
     app: str | None = None,
 ) -> Judgement:
     """pin_sets: registered ones; those that do not cover the host are left out. app: only of this one."""
-    covering = [
-        s for s in pin_sets if s.covers_host(host) and (app is None or s.app in (None, app))
-    ]
-    sets = holding(covering)
+    sets = holding([s for s in pin_sets if app is None or s.app in (None, app)], host)
     known = [c for c in curves(uses, today) if app is None or c.app == app]
     ages = [max(0, (at.date() - curve.last).days - 1) for curve in known]
     moments = [at + timedelta(days=days) for days in HORIZONS]
@@ -141,14 +138,14 @@ def _part(s: ShippedPinSet, told: Sequence[_Said], counted: _Counted) -> Part:
 
 
 def _stranger(
-    path: Path, place: tuple[str, str], counted: _Counted, learned: Sequence[Learned]
+    path: Path, place: tuple[str, str], counted: _Counted, learned: Sequence[LearnedPinSet]
 ) -> Part:
     shares, uses = _shares(counted)
     versions = tuple(version for _, _, version in counted)
     hints = [
         _hint(path, told)
         for told in learned
-        if (told.app, platform_name(told.platform)) == place and told.version in versions
+        if (told.app, platform_name(told.platform)) == place and told.app_version in versions
     ]
     return Part(
         app=place[0], platform=place[1], outcome=Outcome.UNKNOWN, versions=versions, shares=shares, uses=uses,
@@ -156,10 +153,10 @@ def _stranger(
     )  # fmt: skip
 
 
-def _hint(path: Path, told: Learned) -> str:
+def _hint(path: Path, told: LearnedPinSet) -> str:
     held = satisfied(told.pins, path)
     says = "would accept it" if held else "would refuse it" if path.known else "says nothing yet"
-    version = told.version or "a version that was not told"
+    version = told.app_version or "a version that was not told"
     return (
         f"{version} {says}, by what {told.installs} installs on {told.networks} networks reported"
     )
@@ -169,7 +166,7 @@ def _only_learned(
     path: Path,
     known: Sequence[Curve],
     sets: Sequence[ShippedPinSet],
-    learned: Sequence[Learned],
+    learned: Sequence[LearnedPinSet],
     app: str | None,
 ) -> list[Part]:
     """Versions that reports tell of and nobody counted."""
@@ -177,13 +174,13 @@ def _only_learned(
     shelves = shelved(sets)
     return [
         Part(
-            app=told.app, platform=platform_name(told.platform), outcome=Outcome.UNKNOWN, versions=(told.version,),
+            app=told.app, platform=platform_name(told.platform), outcome=Outcome.UNKNOWN, versions=(told.app_version,),
             reason="no import covers these versions", learned=(_hint(path, told),),
         )
         for told in learned
         if (app is None or told.app == app)
-        and (told.app, platform_name(told.platform), told.version) not in counted
-        and not governing(sets, shelves, told.app, platform_name(told.platform), told.version)
+        and (told.app, platform_name(told.platform), told.app_version) not in counted
+        and not governing(sets, shelves, told.app, platform_name(told.platform), told.app_version)
     ]  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from collector.commands import preflight, verdict
+from collector.commands import preflight
 from collector.errors import NoAnswerError, PinfallError
 from collector.model import Certificate, Hash
 from collector.pins.model import ShippedPinSet
@@ -160,21 +160,19 @@ def request(by: Issued) -> bytes:
     return made.public_bytes(Encoding.DER)
 
 
-def test_verdict_is_an_action_of_another_command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    parser = argparse.ArgumentParser()
-    verdict.add_to(parser.add_subparsers())
-    with up(tmp_path) as running:
-        monkeypatch.setenv("PINFALL_URL", running.pages)
-        told = parser.parse_args(["verdict", HOST])
-        assert told.run_action(told) == 0
-        assert capsys.readouterr().out.splitlines()[:2] == [
-            f"{HOST}: not enough known", "  no pin set is registered that pins now",
-        ]  # fmt: skip
-        told = parser.parse_args(["verdict", HOST, "--json"])
-        assert told.run_action(told) == 0
-        assert json.loads(capsys.readouterr().out)["verdict"] == "not_enough_known"
+def test_real_files_of_a_release(pem: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    xml = """<network-security-config><domain-config><domain includeSubdomains="true">example.com</domain>
+        <pin-set><pin digest="SHA-256">{}</pin><pin digest="SHA-256">{}</pin></pin-set>
+        </domain-config></network-security-config>"""
+    file = pem.with_name("network_security_config.xml")
+    for keys, code in (((LEAF, BACKUP), 0), ((ROOT, BACKUP), 1), ((BACKUP, INTERMEDIATE), 0)):
+        file.write_text(xml.format(*[key.pin for key in keys]))
+        done = pinfall("preflight", HOST, "--chain", pem, "--pins", file)
+        assert (done.returncode, done.stderr) == (code, ""), done.stdout
+    assert "ANDROID" in done.stdout.upper()
+    file.write_text("nothing")
+    wrong = pinfall("preflight", HOST, "--chain", pem, "--pins", file)
+    assert (wrong.returncode, len(wrong.stderr.splitlines())) == (2, 1)
 
 
 def test_with_a_server(tmp_path: Path, pem: Path) -> None:
@@ -209,9 +207,29 @@ def test_with_a_server(tmp_path: Path, pem: Path) -> None:
         unknown = pinfall("preflight", HOST, "--chain", pem, *data)
         assert unknown.returncode == 3
         assert "  UNKNOWN      com.example.wallet ANDROID 1.0, 2.0: now 100.0 %" in unknown.stdout
+        told = pinfall("pins", "verdict", HOST, *data).stdout.splitlines()
+        assert told[:2] == [
+            f"{HOST}: not enough known", "  no pin set is registered that pins now",
+        ]  # fmt: skip
+        done = pinfall("pins", "verdict", HOST, "--json", *data)
+        assert json.loads(done.stdout)["verdict"] == "not_enough_known"
+        config = tmp_path / "network_security_config.xml"
+        config.write_text(f"""<network-security-config><domain-config><domain>{HOST}</domain><pin-set>
+            <pin digest="SHA-256">{LEAF.pin}</pin><pin digest="SHA-256">{BACKUP.pin}</pin></pin-set>
+            </domain-config></network-security-config>""")
+        both = ("--app", "com.example.wallet", "--from", "1.0", *data)
+        assert pinfall("pins", "import", config, *both).returncode == 0
+        assert pinfall("preflight", HOST, "--chain", pem, *data).returncode == 0
+        assert pinfall("preflight", HOST, "--chain", csr, *data).returncode == 0
+        config.write_text(config.read_text().replace(LEAF.pin, ROOT.pin))
+        together = ("--pins", config, "--project", "default", *data)
+        assert pinfall("preflight", HOST, "--chain", pem, *together).returncode == 1
         ready = pinfall("readiness", HOST, *data)
         assert (ready.returncode, ready.stdout.splitlines()[0]) == (3, f"{HOST}: cannot tell")
-        assert json.loads(pinfall("readiness", HOST, "--json", *data).stdout)["unseen"] == []
+        assert (
+            json.loads(pinfall("readiness", HOST, "--json", *data).stdout)["verdict"]
+            == "cannot_tell"
+        )
         assert pinfall("readiness", HOST, "--project", "nobody", *data).returncode == 2
         for text, words in (
             ("a,b\n", "no column is the day"), ("day,app,platform,version,uses\n", "no row in it"),

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from collector.detect.adoption import Use
 from collector.detect.advice import Proof, steps
 from collector.detect.client_paths import Path, path_of, satisfied
-from collector.detect.outcomes import Judgement, Learned, Outcome, Part, exit_code
+from collector.detect.outcomes import Judgement, Outcome, Part, exit_code
 from collector.detect.preflight import judge
 from collector.model import Certificate, Hash
-from collector.pins.model import ShippedPinSet, matches
+from collector.pins.model import LearnedPinSet, ShippedPinSet, matches
 from collector.reports.certificates import certificate_from_der
 from collector.reports.pem import read_chain_file
 from tests.make import NOON, Issued, chain, issue, name
@@ -218,10 +218,13 @@ def test_a_private_root_is_told_as_an_issuer() -> None:
 def test_learned_sets_make_it_neither_0_nor_1() -> None:
     for key in (NEW_LEAF, LEAF):
         learned = [
-            Learned(
+            LearnedPinSet(
+                host=HOST,
+                first_seen=NOON,
+                last_seen=NOON,
                 app=APP,
                 platform="ANDROID",
-                version="1.0",
+                app_version="1.0",
                 pins=(pin(key),),
                 installs=25,
                 networks=12,

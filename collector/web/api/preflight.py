@@ -15,7 +15,7 @@ from collector.detect.preflight import judge
 from collector.detect.preflight_told import told_judgement
 from collector.errors import PinfallError
 from collector.model import ProjectId
-from collector.store import adoption, holdings, projects
+from collector.store import adoption, holdings, pin_sets, projects
 from collector.web.api import asked
 from collector.web.api.change import Changes
 from collector.web.api.preflight_asked import (
@@ -61,8 +61,8 @@ class Preflights:
         now = self.clock()
         async with self.pool.acquire() as connection:
             project = ProjectId((await projects.one(connection, name))["id"])
-            registered = await holdings.registered(connection, project, host)
-            learned = await holdings.learned(connection, project, host)
+            registered = await pin_sets.of_host(connection, project, host)
+            learned = await pin_sets.learned(connection, project, host)
             proven = await holdings.proven(connection, project)
             served = await holdings.served(connection, host, now - LATELY)
             uses = await adoption.read(connection, project, now.date())

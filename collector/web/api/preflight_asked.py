@@ -107,7 +107,7 @@ def pin_set_of(told: Mapping[str, Any]) -> ShippedPinSet:
         raise PinfallError("pin_sets: enforced should be true, false or null")
     expires = time_of({"at": told["expires"]}, FAR) if told.get("expires") else None
     return ShippedPinSet(
-        host=host_of(told.get("host")),
+        host=_pattern(told.get("host")),
         include_subdomains=asked.boolean(told, "include_subdomains"),
         pins=tuple(sorted(pin for pin in parsed if pin is not None)),
         enforced=enforced,
@@ -119,6 +119,13 @@ def pin_set_of(told: Mapping[str, Any]) -> ShippedPinSet:
         version_from=texts["version_from"],
         version_to=texts["version_to"],
     )
+
+
+def _pattern(value: object) -> str:
+    """A host, with ``*.`` before it where that stands for one label."""
+    if isinstance(value, str) and value.startswith("*."):
+        return "*." + host_of(value[2:])
+    return host_of(value)
 
 
 def use_of(told: Mapping[str, Any], today: date) -> Use:

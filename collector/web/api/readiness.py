@@ -17,9 +17,11 @@ from collector.detect.preflight import judge
 from collector.detect.readiness import DAYS, ENOUGH, OWN, Heard, readiness
 from collector.detect.verdict import YEAR, Known, verdict
 from collector.model import Certificate, Hash, ProjectId
+from collector.pins.issuers import issuer_of
 from collector.pins.model import ShippedPinSet
-from collector.reports.certificates import certificate_from_der
-from collector.store import adoption, holdings, projects
+from collector.reports.certificates import certificate_from_der, facts
+from collector.reports.pem import told_name
+from collector.store import adoption, holdings, pin_sets, projects
 from collector.store import readiness as store
 from collector.store.connect import Connection
 from collector.web.api import asked
@@ -42,7 +44,7 @@ class HostAdvice:
         since = _midnight(now - timedelta(days=DAYS - 1))
         async with self.pool.acquire() as connection:
             project, name = await _project(connection, request)
-            sets = await holdings.registered(connection, project, host)
+            sets = await pin_sets.of_host(connection, project, host)
             served = await holdings.served(connection, host, now - _FRESH)
             uses = await adoption.read(connection, project, now.date())
             beside = [chain for chain, seen in served if seen >= served[0][1] - _BESIDE]
@@ -79,7 +81,7 @@ class HostAdvice:
         year = now - timedelta(days=YEAR)
         async with self.pool.acquire() as connection:
             project, name = await _project(connection, request)
-            sets = await holdings.registered(connection, project, host)
+            sets = await pin_sets.of_host(connection, project, host)
             served = await holdings.served(connection, host, year)
             keys = await store.keys(connection, host)
             firsts = [*keys.values(), await store.watched_since(connection, host)]
@@ -118,7 +120,7 @@ async def _authorities(
     sets: Iterable[ShippedPinSet],
     served: Iterable[tuple[Certificate, ...]],
 ) -> dict[Hash, str]:
-    """Organisations of the pins that are of an authority: served above a leaf, a public root, or one
+    """Families of the pins that are of an authority: served above a leaf, a public root, or one
     that a report showed."""
     pins = {pin for one in sets for pin in one.pins}
     reported = await store.authorities(
@@ -133,14 +135,18 @@ async def _authorities(
     for certificate in certificates:
         pin = Hash("sha256", certificate.spki_sha256)
         if pin in pins:
-            found[pin] = _organisation(certificate)
+            found[pin] = _family(certificate)
     return found
 
 
-def _organisation(certificate: Certificate) -> str:
+def _family(certificate: Certificate) -> str:
+    """Authorities that may stand in for one another are one; of others, those of one organisation."""
+    known = issuer_of(certificate)
+    if known is not None:
+        return known.family
     try:
-        subject = x509.load_der_x509_certificate(certificate.der).subject
-        names = subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
-    except Exception:  # noqa: BLE001 (a certificate that a report showed may be anything)
+        name = x509.Name.from_rfc4514_string(facts(certificate.der).subject or "")
+        names = name.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+    except ValueError:
         names = []
-    return str(names[0].value)[:100] if names else "an authority without a name"
+    return str(names[0].value)[:100] if names else told_name(certificate)
