@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from collector.detect.adoption import platform_name
 from collector.pins.covering import covering
 from collector.pins.model import ShippedPinSet
 from collector.pins.versions import Key, version_key
+
+_key = lru_cache(maxsize=65_536)(version_key)  # of a registry most are asked for several times
 
 Range = tuple[Key | None, Key | None]
 
@@ -35,8 +38,8 @@ def fits(app: str | None, platform: str | None, of_app: str, of_platform: str) -
 
 
 def _range(s: ShippedPinSet) -> Range:
-    first = version_key(s.version_from) if s.version_from is not None else None
-    return first, version_key(s.version_to) if s.version_to is not None else None
+    first = _key(s.version_from) if s.version_from is not None else None
+    return first, _key(s.version_to) if s.version_to is not None else None
 
 
 def _place(s: ShippedPinSet) -> tuple[str | None, str | None]:
@@ -81,7 +84,7 @@ def governing(
     sets: Sequence[ShippedPinSet], shelves: Shelves, app: str, platform: str, version: str
 ) -> list[int]:
     """Numbers of the sets that a version may hold; '' is a version that was not told."""
-    key = version_key(version)
+    key = _key(version)
     for place in ((app, platform), (app, None), (None, platform), (None, None)):
         shelf = shelves.get(place)
         if shelf is None:
