@@ -68,8 +68,8 @@ TABLE: list[tuple[str, str, object, Role | None]] = [
     ("POST", "/api/v1/connections", {"project": "default", "windows": []}, P),
     ("POST", "/api/v1/preflight", {"host": "a.example", "chain": ""}, P),
     ("GET", "/api/v1/adoption", None, V),
-    ("GET", "/api/v1/hosts/default/a.example/readiness", None, V),
-    ("GET", "/api/v1/hosts/default/a.example/verdict", None, V),
+    ("GET", "/api/v1/hosts/default/b.example/readiness", None, V),
+    ("GET", "/api/v1/hosts/default/b.example/verdict", None, V),
     ("POST", "/api/v1/adoption", {"project": "default", "rows": []}, P),
     ("GET", "/api/v1/totals", None, V),
 ]
