@@ -1,0 +1,93 @@
+"""When a surprising count may page, when it is a ticket, and what holds it back."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+ENOUGH = 7.0  # S
+STANDS_OUT = 8.0  # s of the classes that never page
+_CROWD = 30  # installs without which no count is told that has no cause
+
+
+class Held(StrEnum):
+    """Why a host does not page, or that nothing holds it back."""
+
+    NOTHING = "nothing"
+    USUAL = "usual"  # S is under 7
+    FEW = "few"  # fewer installs than a page needs
+    NEAR = "near"  # not enough times what was expected
+    NO_CHANGE = "no_change"  # nothing of ours changed, and reports cannot be checked
+    COLD = "cold"  # less than 7 days of history, and nothing of ours changed
+    SUCCESSES = "successes"  # against what connects well, too few fail
+    SUDDEN = "sudden"  # began long after the change, out of nothing, and reports cannot be checked
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a host beside its counts.
+
+    chains: its clients report the chains they saw; the counts are then of class self. probed: a probe
+    can see what it serves. registry: pins in reports can be checked against imported pin sets.
+    uncovered: what fails is of versions that no import covers.
+    """
+
+    chains: bool = True
+    probed: bool = True
+    registry: bool = False
+    uncovered: bool = False
+
+
+def bonus(facts: Facts, age: int | None, confirmed: bool) -> float:
+    """What a change, or that there was none, adds to s. age: minutes since the change, None: none."""
+    if age is not None:
+        if not confirmed:
+            return 0.0
+        return 2.0 if age < 360 else 1.0
+    if facts.registry:
+        return -5.0
+    return -3.0
+
+
+def least(facts: Facts, *, changed: bool, cold: bool) -> int:
+    """Installs under which nothing pages."""
+    if changed:
+        if not facts.chains or facts.uncovered:
+            return 12
+        return 8 if cold else 5
+    if not facts.registry and not facts.chains:
+        return 100
+    return _CROWD
+
+
+def times(*, changed: bool) -> float:
+    """How many times what was expected have to fail."""
+    return 3.0 if changed else 4.0
+
+
+def held(
+    facts: Facts, total: float, count: int, expected: float, *, changed: bool, cold: bool
+) -> Held:
+    """total: S, the bonus included. The first gate that is shut."""
+    if total < ENOUGH:
+        return Held.USUAL
+    if not changed and cold:
+        return Held.COLD
+    if not changed and not facts.registry and facts.probed:
+        return Held.NO_CHANGE
+    if count < least(facts, changed=changed, cold=cold):
+        return Held.FEW
+    if count < times(changed=changed) * expected:
+        return Held.NEAR
+    return Held.NOTHING
+
+
+def is_ticket(total: float, count: int, expected: float, *, changed: bool) -> bool:
+    """Whether what may not page is worth a ticket."""
+    least_count = 5 if changed else _CROWD
+    return total >= ENOUGH and count >= least_count and count >= times(changed=changed) * expected
+
+
+def beside_is_ticket(score: float, count: int) -> bool:
+    """Gates of interception_wave, untrusted_chain_spike and unknown_spike. score: s, without a bonus."""
+    return score >= STANDS_OUT and count >= _CROWD

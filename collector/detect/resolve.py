@@ -1,0 +1,141 @@
+"""When a spike is over: naive silence is not, since a client tells of the same fault once a day."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+_QUIET_FOR = 30  # minutes
+_SETTLED = 30  # minutes that a fix has to be old
+_RETRIES_LOW_FOR = 60
+_SILENT_FOR = 26 * 60  # longer than the day after which an install tells again
+BACK, DOWN = 0.95, 0.90  # of the expected successes
+_SUCCESSES = 200  # expected ones, under which they say nothing
+_RETRIES = 0.05  # of the peak
+REOPEN_QUIETLY = 1440  # minutes after a resolve
+_LOUD = 0.20  # of the peak, in 15 minutes
+REACH_AGAIN = 5  # times the reach that somebody acknowledged
+
+
+class Rule(StrEnum):
+    FIXED = "fixed"  # R1
+    SUCCESSES = "successes"  # R2
+    RETRIES = "retries"  # R3
+    QUIET = "quiet"  # R4
+
+
+class Incident(msgspec.Struct, frozen=True, kw_only=True):
+    """A spike while it is open. Minutes since 1970.
+
+    tau: of the newest change that it followed; lead: the leaf and app version that most of it names.
+    peak: the most that ``n_60`` was; peak_retries: the same of
+    failures of clients that tell each time. quiet_since, back_since, retries_low_since: since when
+    that holds, None: it does not. was_down: successes have been under 90 % of what was expected.
+    """
+
+    opened: int
+    tau: int | None
+    lead: str = ""
+    peak: int = 0
+    peak_retries: float = 0.0
+    quiet_since: int | None = None
+    back_since: int | None = None
+    retries_low_since: int | None = None
+    was_down: bool = False
+
+
+class Signs(msgspec.Struct, frozen=True, kw_only=True):
+    """What an open spike is judged by, at one minute.
+
+    fresh: n_60, without reports of before the known fix; count: with them; expected: M_60. fix: the
+    minute of it, declared or seen by a probe. successes, usual: of the affected segments over the
+    last 30 minutes and what was expected of them, from trusted keys only. retries: failures of the
+    last hour of clients that do not de-duplicate, scaled by the hour of the day; None where there
+    are none.
+    """
+
+    fresh: int
+    count: int
+    expected: float
+    fix: int | None = None
+    successes: int | None = None
+    usual: float = 0.0
+    retries: float | None = None
+
+
+def follow(incident: Incident, signs: Signs, now: int) -> Incident:
+    """The incident after one more minute."""
+    peak = max(incident.peak, signs.count)
+    is_quiet = signs.fresh < max(5.0, 3 * signs.expected, 0.02 * peak)
+    told = signs.successes is not None and signs.usual >= _SUCCESSES
+    share = signs.successes / signs.usual if told and signs.successes is not None else None
+    peak_retries = max(incident.peak_retries, signs.retries or 0.0)
+    is_low = (
+        signs.retries is not None
+        and 0 < peak_retries
+        and (signs.retries <= _RETRIES * peak_retries)
+    )
+    return Incident(
+        opened=incident.opened,
+        tau=incident.tau,
+        lead=incident.lead,
+        peak=peak,
+        peak_retries=peak_retries,
+        quiet_since=_since(incident.quiet_since, is_quiet, now),
+        back_since=_since(incident.back_since, share is not None and share >= BACK, now),
+        retries_low_since=_since(incident.retries_low_since, is_low, now),
+        was_down=incident.was_down or (share is not None and share < DOWN),
+    )
+
+
+def over(incident: Incident, signs: Signs, now: int) -> Rule | None:
+    """Which rule ends it, if one does."""
+    fix = signs.fix
+    if (
+        fix is not None
+        and fix >= incident.opened - _SILENT_FOR
+        and now - fix >= _SETTLED
+        and _lasts(incident.quiet_since, now, _QUIET_FOR)
+    ):
+        return Rule.FIXED
+    if incident.was_down and _lasts(incident.back_since, now, _QUIET_FOR):
+        return Rule.SUCCESSES
+    if _lasts(incident.retries_low_since, now, _RETRIES_LOW_FOR):
+        return Rule.RETRIES
+    if _lasts(incident.quiet_since, now, _SILENT_FOR):
+        return Rule.QUIET
+    return None
+
+
+class Closed(msgspec.Struct, frozen=True, kw_only=True):
+    """What is remembered of the last spike: so that the same cause does not page twice."""
+
+    at: int
+    tau: int | None
+    lead: str
+    peak: int
+    rule: Rule
+
+
+def is_quiet_return(
+    closed: Closed | None, tau: int | None, lead: str, last_15: int, now: int
+) -> bool:
+    """Whether a spike that is open now is the old one again, and nobody needs to hear of it."""
+    return (
+        closed is not None
+        and now - closed.at < REOPEN_QUIETLY
+        and tau in (closed.tau, None)
+        and lead == closed.lead
+        and last_15 < _LOUD * closed.peak
+    )
+
+
+def _since(since: int | None, holds: bool, now: int) -> int | None:
+    if not holds:
+        return None
+    return now if since is None else since
+
+
+def _lasts(since: int | None, now: int, minutes: int) -> bool:
+    return since is not None and now - since >= minutes
