@@ -77,7 +77,7 @@ def learn(counts: Sequence[int], last_hour: int, *, chains: bool) -> Baseline:
     rate = [a / (1 / level + e) for a, e in zip(evidence, minutes, strict=True)]
     return Baseline(
         rate=rate,
-        lowest=_lowest(kept, first, rate, level),
+        lowest=_lowest(kept, rate, level),
         evidence=evidence,
         dispersion=_dispersion(rate, sums, hours, squares, 50.0 if chains else 4.0),
         cold=False,
@@ -95,9 +95,7 @@ def _spread(sums: Sequence[float]) -> list[float]:
     ]
 
 
-def _lowest(
-    kept: Sequence[float], first: int, rate: Sequence[float], level: float
-) -> Sequence[float]:
+def _lowest(kept: Sequence[float], rate: Sequence[float], level: float) -> Sequence[float]:
     """The rate of each hour as if every week were like the quietest of the whole ones.
 
     Whoever would hide a break under forged failures has to forge for three weeks.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from collector.detect.baseline import HOURS, Baseline, learn
+from collector.detect.baseline import HOURS, learn
 from collector.detect.exposure import Exposure, Gap
 from collector.detect.windows import Minute, Windows
 

@@ -50,9 +50,9 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
 
     fresh: n_60, without reports of before the known fix; count: with them; expected: M_60. fix: the
     minute of it, declared or seen by a probe. successes, usual: of the affected segments over the
-    last 30 minutes and what was expected of them, from trusted keys only. retries: failures of the
-    last hour of clients that do not de-duplicate, scaled by the hour of the day; None where there
-    are none.
+    last 10 minutes (30 on a small host) and what was expected of them, from trusted keys only.
+    retries: failures of the last 15 minutes of clients that do not de-duplicate, scaled by the hour of
+    the day; None: there are no such clients.
     """
 
     fresh: int
@@ -73,7 +73,7 @@ def follow(incident: Incident, signs: Signs, now: int) -> Incident:
     peak_retries = max(incident.peak_retries, signs.retries or 0.0)
     is_low = (
         signs.retries is not None
-        and 0 < peak_retries
+        and peak_retries > 0
         and (signs.retries <= _RETRIES * peak_retries)
     )
     return Incident(

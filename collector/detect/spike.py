@@ -54,17 +54,16 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 class Known(msgspec.Struct, frozen=True, kw_only=True):
     """What a minute is judged with, beside the counts of failures.
 
-    fix: minute of the known fix. successes_60, successes_30, usual_30: successes over that many
-    minutes and what is usual of them, from trusted keys only; None: there are none. retries: failures
-    of the last hour from clients that tell each time. lead: leading leaf and app version.
+    fix: minute of the known fix. successes_60: successes of the last hour, from trusted keys only.
+    successes, usual, retries: see ``resolve.Signs``. lead: leading leaf and app version.
     """
 
     changes: tuple[Change, ...] = ()
     gaps: tuple[Gap, ...] = ()
     fix: int | None = None
     successes_60: int | None = None
-    successes_30: int | None = None
-    usual_30: float = 0.0
+    successes: int | None = None
+    usual: float = 0.0
     retries: float | None = None
     lead: str = ""
 
@@ -233,8 +232,8 @@ def _settle(
             count=hour.own,
             expected=memory.expected(start, now + 1, tau, g, known.gaps) + _SHARE * hour.beside,
             fix=known.fix,
-            successes=known.successes_30,
-            usual=known.usual_30,
+            successes=known.successes,
+            usual=known.usual,
             retries=known.retries,
         )
         incident = follow(incident, signs, now)
