@@ -26,6 +26,7 @@ class Trial:
     def __init__(self, raw: Mapping[str, Any], *, successes: bool) -> None:
         self.id: str = raw["id"]
         self.end: int = raw["T"]
+        self._start: int = raw["start_minute_of_week"]
         chains = bool(raw["chain_info"])
         self.facts = Facts(chains=chains, probed=raw["prober"], registry=raw["registry"])
         self.causes = tuple(
@@ -55,6 +56,10 @@ class Trial:
     def _between(self, sums: list[int], start: int, end: int) -> int:
         return sums[max(0, min(end, self.end))] - sums[max(0, min(start, self.end))]
 
+    def _weekend(self, at: int) -> bool:
+        """A trial holds no successes of earlier weeks, and Saturdays are not like Fridays."""
+        return (self._start + at) // _DAY % 7 >= 5
+
     def known(self, at: int, opened: int | None) -> Known:
         """What is known at a minute; opened: when the open spike began."""
         if opened is None or at < _DAY:
@@ -71,8 +76,11 @@ class Trial:
             days = 1 + (at - max(_DAY, reference)) // _DAY
             start = at - width + 1 - days * _DAY
             same = self._between(self._connected, start, start + width)
-            expected = usual([(same, then)], now)
-            if expected >= 200:
+            alike = self._weekend(at) - self._weekend(start) == self._weekend(
+                reference
+            ) - self._weekend(reference - _DAY)
+            expected = usual([(same, then)], now) if alike else 0.0
+            if expected >= 1000:
                 break
         retries = self._between(self._retried, at - 14, at + 1)
         day = self._between(self._connected, 0, _DAY) / 96

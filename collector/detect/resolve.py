@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 
 import msgspec
@@ -11,7 +12,10 @@ _SETTLED = 30  # minutes that a fix has to be old
 _RETRIES_LOW_FOR = 60
 _SILENT_FOR = 26 * 60  # longer than the day after which an install tells again
 BACK, DOWN = 0.95, 0.90  # of the expected successes
-_SUCCESSES = 200  # expected ones, under which they say nothing
+_SUCCESSES = 1000  # expected ones: with fewer, 95 % and 90 % are told apart by chance
+_DOWN_FOR = 20  # minutes
+_SIGMAS = 4  # that successes were missing, so that a small host was not down by chance
+_FELL = 0.25  # of the peak: failures a quarter of an hour, where successes say that it is over
 _RETRIES = 0.05  # of the peak
 REOPEN_QUIETLY = 1440  # minutes after a resolve
 _LOUD = 0.20  # of the peak, in 15 minutes
@@ -31,7 +35,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     tau: of the newest change that it followed; lead: the leaf and app version that most of it names.
     peak: the most that ``n_60`` was; peak_retries: the same of
     failures of clients that tell each time. quiet_since, back_since, retries_low_since: since when
-    that holds, None: it does not. was_down: successes have been under 90 % of what was expected.
+    that holds, None: it does not. down_since: successes are under 90 % of what was expected, and by more
+    than chance; was_down: they were for 20 minutes.
     """
 
     opened: int
@@ -42,13 +47,15 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     quiet_since: int | None = None
     back_since: int | None = None
     retries_low_since: int | None = None
+    down_since: int | None = None
     was_down: bool = False
 
 
 class Signs(msgspec.Struct, frozen=True, kw_only=True):
     """What an open spike is judged by, at one minute.
 
-    fresh: n_60, without reports of before the known fix; count: with them; expected: M_60. fix: the
+    fresh: n_60, without reports of before the known fix; count: with them; last_15: n_15, without;
+    expected: M_60. fix: the
     minute of it, declared or seen by a probe. successes, usual: of the affected segments over the
     last 10 minutes (30 on a small host) and what was expected of them, from trusted keys only.
     retries: failures of the last 15 minutes of clients that do not de-duplicate, scaled by the hour of
@@ -57,6 +64,7 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
 
     fresh: int
     count: int
+    last_15: int
     expected: float
     fix: int | None = None
     successes: int | None = None
@@ -70,6 +78,9 @@ def follow(incident: Incident, signs: Signs, now: int) -> Incident:
     is_quiet = signs.fresh < max(5.0, 3 * signs.expected, 0.02 * peak)
     told = signs.successes is not None and signs.usual >= _SUCCESSES
     share = signs.successes / signs.usual if told and signs.successes is not None else None
+    missing = 0.0 if share is None else (1 - share) * signs.usual
+    is_down = missing > max((1 - DOWN) * signs.usual, _SIGMAS * math.sqrt(signs.usual))
+    down_since = _since(incident.down_since, is_down, now)
     peak_retries = max(incident.peak_retries, signs.retries or 0.0)
     is_low = (
         signs.retries is not None
@@ -85,7 +96,8 @@ def follow(incident: Incident, signs: Signs, now: int) -> Incident:
         quiet_since=_since(incident.quiet_since, is_quiet, now),
         back_since=_since(incident.back_since, share is not None and share >= BACK, now),
         retries_low_since=_since(incident.retries_low_since, is_low, now),
-        was_down=incident.was_down or (share is not None and share < DOWN),
+        down_since=down_since,
+        was_down=incident.was_down or _lasts(down_since, now, _DOWN_FOR),
     )
 
 
@@ -99,7 +111,8 @@ def over(incident: Incident, signs: Signs, now: int) -> Rule | None:
         and _lasts(incident.quiet_since, now, _QUIET_FOR)
     ):
         return Rule.FIXED
-    if incident.was_down and _lasts(incident.back_since, now, _QUIET_FOR):
+    fell = 4 * signs.last_15 <= _FELL * incident.peak
+    if incident.was_down and fell and _lasts(incident.back_since, now, _QUIET_FOR):
         return Rule.SUCCESSES
     if _lasts(incident.retries_low_since, now, _RETRIES_LOW_FOR):
         return Rule.RETRIES
@@ -118,13 +131,10 @@ class Closed(msgspec.Struct, frozen=True, kw_only=True):
     rule: Rule
 
 
-def is_quiet_return(
-    closed: Closed | None, tau: int | None, lead: str, last_15: int, now: int
-) -> bool:
-    """Whether a spike that is open now is the old one again, and nobody needs to hear of it."""
+def is_quiet_return(closed: Closed | None, tau: int | None, lead: str, last_15: int) -> bool:
+    """Whether a spike that opened soon after a resolve is the old one, and nobody needs to hear of it."""
     return (
         closed is not None
-        and now - closed.at < REOPEN_QUIETLY
         and tau in (closed.tau, None)
         and lead == closed.lead
         and last_15 < _LOUD * closed.peak

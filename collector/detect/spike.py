@@ -17,7 +17,16 @@ from collector.detect.exposure import CATCH_UP, Gap
 from collector.detect.gates import Facts, Held, bonus, held, is_ticket
 from collector.detect.kinds import Severity
 from collector.detect.memory import Memory
-from collector.detect.resolve import Closed, Incident, Rule, Signs, follow, is_quiet_return, over
+from collector.detect.resolve import (
+    REOPEN_QUIETLY,
+    Closed,
+    Incident,
+    Rule,
+    Signs,
+    follow,
+    is_quiet_return,
+    over,
+)
 from collector.detect.surprise import WINDOWS_PRICE, surprise
 from collector.detect.windows import WIDTHS, Sum
 
@@ -214,7 +223,7 @@ def _settle(
     resolved = None
     if incident is None and found.severity is not None:
         incident = Incident(opened=now, tau=tau)
-        quiet = True
+        quiet = closed is not None and now - closed.at < REOPEN_QUIETLY
     if incident is not None:
         if severity is None or (found.severity or severity).rank > severity.rank:
             severity = found.severity
@@ -223,13 +232,15 @@ def _settle(
             tau=incident.tau if tau is None else tau,
             lead=known.lead or incident.lead,
         )
-        last_15 = memory.windows.last(15, now).own
-        quiet = quiet and is_quiet_return(closed, incident.tau, incident.lead, last_15, now)
+        quarter = memory.windows.last(15, now)
+        last_15 = quarter.fresh if known.fix is not None else quarter.own
+        quiet = quiet and is_quiet_return(closed, incident.tau, incident.lead, last_15)
         hour = memory.windows.last(60, now)
         start = max(now - 59, memory.windows.since)
         signs = Signs(
             fresh=hour.fresh if known.fix is not None else hour.own,
             count=hour.own,
+            last_15=last_15,
             expected=memory.expected(start, now + 1, tau, g, known.gaps) + _SHARE * hour.beside,
             fix=known.fix,
             successes=known.successes,
