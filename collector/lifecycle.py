@@ -13,6 +13,7 @@ from enum import StrEnum
 
 import msgspec
 
+from collector.detect.finding import Finding, Mark
 from collector.detect.kinds import AlertKind, Severity
 from collector.detect.resolve import REACH_AGAIN
 
@@ -36,38 +37,6 @@ class Event(StrEnum):
     ACKNOWLEDGED = "acknowledged"
     RESOLVED = "resolved"
     FORGED = "forged"  # closed: the reports were made up
-
-
-class Mark(msgspec.Struct, frozen=True, kw_only=True):
-    """What an alert was about when a person looked at it. reach: installs."""
-
-    tau: datetime | None
-    lead: str
-    reach: int
-
-
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """What the rule of an alert says now.
-
-    severity None: nothing is wrong. cause: its label; tau: the change it followed; lead: the leaf and
-    app version that most of it names. quiet: it is an old one again, which nobody needs to hear of.
-    pending: it may be, and a proof is under way.
-    """
-
-    severity: Severity | None
-    cause: str = ""
-    tau: datetime | None = None
-    lead: str = ""
-    reach: int = 0
-    quiet: bool = False
-    pending: bool = False
-
-    @property
-    def mark(self) -> Mark:
-        return Mark(tau=self.tau, lead=self.lead, reach=self.reach)
-
-
-NOTHING = Finding(severity=None)
 
 
 class Acknowledged(msgspec.Struct, frozen=True):

@@ -19,6 +19,7 @@ class Held(StrEnum):
     FEW = "few"  # fewer installs than a page needs
     NEAR = "near"  # not enough times what was expected
     NO_CHANGE = "no_change"  # nothing of ours changed, and reports cannot be checked
+    CLASS = "class"  # interception and unknown never page
     COLD = "cold"  # less than 7 days of history, and nothing of ours changed
     SUCCESSES = "successes"  # against what connects well, too few fail
     SUDDEN = "sudden"  # began long after the change, out of nothing, and reports cannot be checked
@@ -29,17 +30,21 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
     chains: its clients report the chains they saw; the counts are then of class self. probed: a probe
     can see what it serves. registry: pins in reports can be checked against imported pin sets.
-    uncovered: what fails is of versions that no import covers.
+    uncovered: what fails is of versions that no import covers. pages: False for the classes that are
+    tickets at most: interception, unknown of hosts whose clients report chains.
     """
 
     chains: bool = True
     probed: bool = True
     registry: bool = False
     uncovered: bool = False
+    pages: bool = True
 
 
 def bonus(facts: Facts, age: int | None, confirmed: bool) -> float:
     """What a change, or that there was none, adds to s. age: minutes since the change, None: none."""
+    if not facts.pages:
+        return 0.0
     if age is not None:
         if not confirmed:
             return 0.0
@@ -71,6 +76,8 @@ def held(
     """total: S, the bonus included. The first gate that is shut."""
     if total < ENOUGH:
         return Held.USUAL
+    if not facts.pages:
+        return Held.CLASS
     if not changed and cold:
         return Held.COLD
     if not changed and not facts.registry and facts.probed:
@@ -82,12 +89,9 @@ def held(
     return Held.NOTHING
 
 
-def is_ticket(total: float, count: int, expected: float, *, changed: bool) -> bool:
+def is_ticket(facts: Facts, total: float, count: int, expected: float, *, changed: bool) -> bool:
     """Whether what may not page is worth a ticket."""
-    least_count = 5 if changed else _CROWD
-    return total >= ENOUGH and count >= least_count and count >= times(changed=changed) * expected
-
-
-def beside_is_ticket(score: float, count: int) -> bool:
-    """Gates of interception_wave, untrusted_chain_spike and unknown_spike. score: s, without a bonus."""
-    return score >= STANDS_OUT and count >= _CROWD
+    if not facts.pages:
+        return total >= STANDS_OUT and count >= _CROWD
+    enough = 5 if changed else _CROWD
+    return total >= ENOUGH and count >= enough and count >= times(changed=changed) * expected

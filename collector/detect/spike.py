@@ -171,7 +171,7 @@ def _best(
         severity = None
         if why is Held.NOTHING:
             severity = Severity.PAGE
-        elif is_ticket(total, count, expected, changed=changed):
+        elif is_ticket(facts, total, count, expected, changed=changed):
             severity = Severity.TICKET
         highest = max(highest, s)
         rank = (severity.rank if severity else 0, total)
