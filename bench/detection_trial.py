@@ -17,7 +17,6 @@ from collector.detect.windows import Minute
 _EPOCH = 100 * 168 * 60  # minutes: some start of a week
 _ONE = b"one operator network"
 _DAY = 1440
-_CROWD = 50  # retries in 15 minutes, under which a host has none worth watching
 
 
 class Trial:
@@ -93,7 +92,7 @@ class Trial:
             successes_60=self._between(self._connected, at - 59, at + 1) if self.trusted else None,
             successes=successes,
             usual=expected,
-            retries=None if scaled is None else max(0.0, scaled - _CROWD / 2),
+            retries=None if scaled is None else max(0.0, scaled),
         )
 
 

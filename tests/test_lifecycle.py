@@ -24,7 +24,9 @@ from collector.lifecycle import (
 T0 = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 SPIKE = AlertKind.PIN_FAILURE_SPIKE
 PAGE = Finding(severity=Severity.PAGE, cause="own_rotation", tau=T0, lead="leaf 8.24.1", reach=48)
-TICKET = Finding(severity=Severity.TICKET, cause="own_rotation", tau=T0, lead="leaf 8.24.1", reach=5)
+TICKET = Finding(
+    severity=Severity.TICKET, cause="own_rotation", tau=T0, lead="leaf 8.24.1", reach=5
+)
 AGAIN = Finding(
     severity=Severity.PAGE, cause="own_rotation", tau=T0, lead="leaf 8.24.1", reach=48, quiet=True
 )
@@ -149,23 +151,25 @@ def changed(**changes: object) -> Finding:
 def test_what_somebody_acknowledged_is_told_again_when_it_is_another(
     changes: dict[str, object], is_news: bool
 ) -> None:
-    alert, _ = acknowledge(fired(), "ada", later(5))
-    alert, events = told(alert, changed(**changes), 6)
+    known, _ = acknowledge(fired(), "ada", later(5))
+    alert, events = told(known, changed(**changes), 6)
     assert events == ((Event.AGAIN,) if is_news else ())
     assert (alert.acknowledged is None) is is_news
 
 
 @pytest.mark.parametrize(("changes", "is_news"), NEWS)
 def test_a_silence_holds_for_what_was_silenced(changes: dict[str, object], is_news: bool) -> None:
-    alert = silence(fired(), later(600), later(5))
-    alert, events = told(alert, changed(**changes), 6)
+    alert, events = told(silence(fired(), later(600), later(5)), changed(**changes), 6)
     assert events == ((Event.AGAIN,) if is_news else ())
 
 
 def test_a_silence_suppresses_sending_and_what_still_fires_is_sent_when_it_ends() -> None:
     ticket, _ = told(None, TICKET, 0)
+    assert ticket is not None
     alert: AlertState | None = silence(ticket, later(60), later(1))
-    far = Finding(severity=Severity.PAGE, cause="own_rotation", tau=T0, lead="leaf 8.24.1", reach=20)
+    far = Finding(
+        severity=Severity.PAGE, cause="own_rotation", tau=T0, lead="leaf 8.24.1", reach=20
+    )
     alert, events = told(alert, far, 30)
     assert (alert.severity, events) == (Severity.PAGE, ()), "looked at, not sent"
     assert told(alert, far, 60)[1] == (Event.WORSENED,)
@@ -210,7 +214,9 @@ def test_closed_twice_is_closed_once() -> None:
     assert close(alert, later(11), forged=True) == (alert, ())
 
 
-findings = st.sampled_from([NOTHING, PAGE, TICKET, AGAIN, changed(reach=5000), changed(lead="other")])
+findings = st.sampled_from(
+    [NOTHING, PAGE, TICKET, AGAIN, changed(reach=5000), changed(lead="other")]
+)
 deeds = st.sampled_from(["", "", "", "acknowledge", "silence", "close", "forged"])
 
 

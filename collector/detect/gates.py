@@ -8,6 +8,8 @@ import msgspec
 
 ENOUGH = 7.0  # S
 STANDS_OUT = 8.0  # s of the classes that never page
+_TIMES = 4.0  # what was expected
+_SPREAD = 0.75  # of what a page needs, outside the largest operator network
 _CROWD = 30  # installs without which no count is told that has no cause
 
 
@@ -40,6 +42,11 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     uncovered: bool = False
     pages: bool = True
 
+    @property
+    def checked(self) -> bool:
+        """Whether made-up reports give themselves away: pins alone, without a chain, do not."""
+        return self.registry and self.chains
+
 
 def bonus(facts: Facts, age: int | None, confirmed: bool) -> float:
     """What a change, or that there was none, adds to s. age: minutes since the change, None: none."""
@@ -49,9 +56,7 @@ def bonus(facts: Facts, age: int | None, confirmed: bool) -> float:
         if not confirmed:
             return 0.0
         return 2.0 if age < 360 else 1.0
-    if facts.registry:
-        return -5.0
-    return -3.0
+    return -5.0 if facts.checked else -3.0
 
 
 def least(facts: Facts, *, changed: bool, cold: bool) -> int:
@@ -65,26 +70,30 @@ def least(facts: Facts, *, changed: bool, cold: bool) -> int:
     return _CROWD
 
 
-def times(*, changed: bool) -> float:
-    """How many times what was expected have to fail."""
-    return 3.0 if changed else 4.0
-
-
 def held(
-    facts: Facts, total: float, count: int, expected: float, *, changed: bool, cold: bool
+    facts: Facts,
+    total: float,
+    count: int,
+    spread: int,
+    expected: float,
+    *,
+    changed: bool,
+    cold: bool,
 ) -> Held:
-    """total: S, the bonus included. The first gate that is shut."""
+    """total: S, the bonus included; spread: installs outside the largest operator network. The first
+    gate that is shut."""
     if total < ENOUGH:
         return Held.USUAL
     if not facts.pages:
         return Held.CLASS
     if not changed and cold:
         return Held.COLD
-    if not changed and not facts.registry and facts.probed:
+    if not changed and not facts.checked and (facts.probed or facts.registry):
         return Held.NO_CHANGE
+    count = min(count, int(spread / _SPREAD))
     if count < least(facts, changed=changed, cold=cold):
         return Held.FEW
-    if count < times(changed=changed) * expected:
+    if count < _TIMES * expected:
         return Held.NEAR
     return Held.NOTHING
 
@@ -94,4 +103,4 @@ def is_ticket(facts: Facts, total: float, count: int, expected: float, *, change
     if not facts.pages:
         return total >= STANDS_OUT and count >= _CROWD
     enough = 5 if changed else _CROWD
-    return total >= ENOUGH and count >= enough and count >= times(changed=changed) * expected
+    return total >= ENOUGH and count >= enough and count >= _TIMES * expected

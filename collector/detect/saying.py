@@ -32,13 +32,13 @@ def spike(
     "Android 8.24.1", from reports; share: their part, 0 to 1. source: of the change at ``tau``.
     """
     against = "against our own chain " if chains else ""
-    most = f" ({share:.0%} {named(lead)})".replace("%", " %") if lead and share > 0 else ""
+    most = f" ({100 * share:.0f} % {named(lead)})" if lead and share > 0 else ""
     since = ""
     if verdict.tau is not None and source is not None:
         since = f"; {minutes(now - verdict.tau)} after {_CHANGED[source]}"
     return (
         f"{installs(verdict.count)} failed pinning {against}in the last {minutes(verdict.minutes)}"
-        f"{most}; about {expected(verdict.expected)} expected{since}."
+        f"{most}; {expected(verdict.expected)} expected{since}."
     )
 
 
@@ -56,7 +56,7 @@ def installs(count: int) -> str:
 def expected(mean: float) -> str:
     if mean < 0.1:
         return "none"
-    return f"{mean:.1f}" if mean < 10 else f"{mean:,.0f}"
+    return f"about {mean:.1f}" if mean < 10 else f"about {mean:,.0f}"
 
 
 def minutes(count: int) -> str:

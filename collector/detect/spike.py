@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import msgspec
 
 from collector.detect import drift
-from collector.detect.changes import Change, newest
+from collector.detect.changes import Change, Source, newest
 from collector.detect.exposure import CATCH_UP, Gap
 from collector.detect.gates import Facts, Held, bonus, held, is_ticket
 from collector.detect.kinds import Severity
@@ -27,8 +27,9 @@ from collector.detect.resolve import (
     is_quiet_return,
     over,
 )
+from collector.detect.sudden import is_sudden
 from collector.detect.surprise import WINDOWS_PRICE, surprise
-from collector.detect.windows import WIDTHS, Sum
+from collector.detect.windows import WIDTHS
 
 _SHARE = 0.02  # of the other classes, installs that are taken for self by mistake
 _SUSPICIOUS = 4.0  # s from which nothing is learned
@@ -165,9 +166,11 @@ def _best(
         s = surprise(count, expected, memory.evidence, baseline.dispersion)
         total = s + extra
         changed = change is not None
-        why = held(facts, total, count, expected, changed=changed, cold=baseline.cold)
-        if why is Held.NOTHING and _is_small(known, windows.last(60, now)):
-            why = Held.SUCCESSES
+        why = held(
+            facts, total, count, counted.spread, expected, changed=changed, cold=baseline.cold
+        )
+        if why is Held.NOTHING:
+            why = _doubt(memory, facts, known, change, count, minutes, now)
         severity = None
         if why is Held.NOTHING:
             severity = Severity.PAGE
@@ -181,10 +184,23 @@ def _best(
     return highest, best
 
 
-def _is_small(known: Known, hour: Sum) -> bool:
-    """Whether too few fail against what connects well, as trusted keys count it."""
-    successes = known.successes_60
-    return successes is not None and hour.own < _LEAST_SHARE * (successes + hour.own)
+def _doubt(
+    memory: Memory,
+    facts: Facts,
+    known: Known,
+    change: Change | None,
+    count: int,
+    minutes: int,
+    now: int,
+) -> Held:
+    """What speaks against a count that would page."""
+    if known.successes_60 is not None:
+        connected = known.successes_60 * min(max(minutes, WIDTHS[0]), 60) / 60
+        if count < _LEAST_SHARE * (connected + count):
+            return Held.SUCCESSES
+    if change is None or facts.checked or not facts.probed or change.source is not Source.PROBED:
+        return Held.NOTHING
+    return Held.SUDDEN if is_sudden(memory.windows, change, now) else Held.NOTHING
 
 
 def _learn(
@@ -242,6 +258,10 @@ def _settle(
             count=hour.own,
             last_15=last_15,
             expected=memory.expected(start, now + 1, tau, g, known.gaps) + _SHARE * hour.beside,
+            six_hours=memory.windows.last(360, now).own,
+            usual_six_hours=memory.expected(
+                max(now - 359, memory.windows.since), now + 1, tau, g, known.gaps
+            ),
             fix=known.fix,
             successes=known.successes,
             usual=known.usual,

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from collector.detect.finding import NOTHING, Finding
 from collector.detect.kinds import Severity
-from collector.detect.saying import expected as about
+from collector.detect.saying import expected as told
 from collector.detect.saying import named, span
 from collector.detect.served import Rotation
 
@@ -29,7 +29,7 @@ def reporting_silent(days: Sequence[int], expected: float, since: timedelta) -> 
         return NOTHING
     return Finding(
         severity=Severity.TICKET,
-        summary=f"No reports for {span(since)}, where about {about(expected)} new installs were "
+        summary=f"No reports for {span(since)}, where {told(expected)} new installs were "
         f"expected; for {_DAYS} days there were at least {min(days[-_DAYS:])} a day.",
     )
 

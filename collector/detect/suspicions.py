@@ -140,5 +140,5 @@ def beside_spike(what: Beside, spike: Verdict) -> Finding:
         reach=spike.count,
         quiet=spike.quiet,
         summary=f"{installs(spike.count)} {_TOLD[what]} in the last {minutes(spike.minutes)}; "
-        f"about {expected(spike.expected)} expected.",
+        f"{expected(spike.expected)} expected.",
     )

@@ -38,6 +38,7 @@ class Sum(msgspec.Struct, frozen=True):
     own: int
     beside: int
     fresh: int  # own, without those that failed before the fix
+    spread: int  # without those of the largest operator network
 
 
 class _Window:
@@ -69,10 +70,10 @@ class _Window:
         """One operator network stands for at most half of what is counted."""
         top = max(self.operators.values(), default=0)
         own = min(self.own, 2 * (self.own - top))
-        return Sum(own, self.beside, max(0, own - self.late))
+        return Sum(own, self.beside, max(0, own - self.late), self.own - top)
 
 
-NOTHING = Sum(0, 0, 0)
+NOTHING = Sum(0, 0, 0, 0)
 
 
 class Windows:

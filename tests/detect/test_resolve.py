@@ -90,9 +90,15 @@ def test_r4_a_day_of_quiet_and_no_less() -> None:
     verdicts = host.run(1400, rotated())
     assert not ended(verdicts)
     assert all(v.severity is PAGE for v in verdicts)
-    [(at, rule)] = ended(host.run(400, rotated()))
+    [(at, rule)] = ended(host.run(800, rotated()))
     assert rule is Rule.QUIET
-    assert 1400 + at >= 26 * 60
+    assert 1400 + at >= 26 * 60 + 300, "since the last six hours were quiet"
+
+
+def test_r4_a_small_host_whose_clients_are_still_broken_stays_open() -> None:
+    """Four an hour are fewer than five, and yet a hundred a day where there were none."""
+    host = broken()
+    assert not ended(host.run(3000, rotated(), own=lambda at: 1 if at % 15 == 0 else 0))
 
 
 def resolved() -> Host:
