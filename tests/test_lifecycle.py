@@ -159,7 +159,7 @@ def test_what_somebody_acknowledged_is_told_again_when_it_is_another(
 
 @pytest.mark.parametrize(("changes", "is_news"), NEWS)
 def test_a_silence_holds_for_what_was_silenced(changes: dict[str, object], is_news: bool) -> None:
-    alert, events = told(silence(fired(), later(600), later(5)), changed(**changes), 6)
+    _, events = told(silence(fired(), later(600), later(5)), changed(**changes), 6)
     assert events == ((Event.AGAIN,) if is_news else ())
 
 

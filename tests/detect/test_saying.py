@@ -68,8 +68,8 @@ def test_minutes(count: int, told: str) -> None:
 def test_numbers() -> None:
     assert [expected(mean) for mean in (0.01, 0.31, 12.4, 12345.0)] == [
         "none",
-        "0.3",
-        "12",
-        "12,345",
+        "about 0.3",
+        "about 12",
+        "about 12,345",
     ]
     assert span(timedelta(seconds=-5)) == "0 min"
