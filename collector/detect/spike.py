@@ -116,7 +116,7 @@ def look(
     seen, usual = (0.0, 0.0) if warmed else (state.seen, state.expected)
     seen, usual = _learn(memory, state, seen, usual, change, known.gaps, now)
     g = drift.factor(seen, usual, cold=memory.baseline.cold)
-    score, found = _best(memory, facts, known, change, g, state.incident is None, now)
+    score, found = _best(memory, state, facts, known, change, g, now)
     suspicious = now if score > _SUSPICIOUS else state.suspicious_at
     verdict, state = _settle(memory, state, known, found, tau, g, now)
     return verdict, msgspec.structs.replace(
@@ -137,11 +137,11 @@ class _Found(msgspec.Struct, frozen=True):
 
 def _best(
     memory: Memory,
+    state: State,
     facts: Facts,
     known: Known,
     change: Change | None,
     g: float,
-    opening: bool,
     now: int,
 ) -> tuple[float, _Found]:
     """The highest s, and the window that deserves most, of those the one with the highest S."""
@@ -149,6 +149,8 @@ def _best(
     age = None if change is None else change.age(now)
     extra = bonus(facts, age, change is None or change.confirmed)
     baseline = memory.baseline
+    opening = state.incident is None
+    sudden: bool | None = None
     highest = -WINDOWS_PRICE
     best = _Found(None, highest + extra, WIDTHS[0], 0, 0.0, Held.USUAL)
     best_rank = (0, best.score)
@@ -169,8 +171,14 @@ def _best(
         why = held(
             facts, total, count, counted.spread, expected, changed=changed, cold=baseline.cold
         )
-        if why is Held.NOTHING:
-            why = _doubt(memory, facts, known, change, count, minutes, now)
+        # What pages already is not doubted again.
+        if why is Held.NOTHING and state.severity is not Severity.PAGE:
+            if _is_small(known, count, minutes):
+                why = Held.SUCCESSES
+            else:
+                if sudden is None:
+                    sudden = _is_sudden(memory, facts, change, now)
+                why = Held.SUDDEN if sudden else why
         severity = None
         if why is Held.NOTHING:
             severity = Severity.PAGE
@@ -184,23 +192,19 @@ def _best(
     return highest, best
 
 
-def _doubt(
-    memory: Memory,
-    facts: Facts,
-    known: Known,
-    change: Change | None,
-    count: int,
-    minutes: int,
-    now: int,
-) -> Held:
-    """What speaks against a count that would page."""
-    if known.successes_60 is not None:
-        connected = known.successes_60 * min(max(minutes, WIDTHS[0]), 60) / 60
-        if count < _LEAST_SHARE * (connected + count):
-            return Held.SUCCESSES
+def _is_small(known: Known, count: int, minutes: int) -> bool:
+    """Whether too few fail against what connects well, as trusted keys count it."""
+    if known.successes_60 is None:
+        return False
+    connected = known.successes_60 * min(max(minutes, WIDTHS[0]), 60) / 60
+    return count < _LEAST_SHARE * (connected + count)
+
+
+def _is_sudden(memory: Memory, facts: Facts, change: Change | None, now: int) -> bool:
+    """Only asked where made-up reports look like real ones, of a change that a probe timed."""
     if change is None or facts.checked or not facts.probed or change.source is not Source.PROBED:
-        return Held.NOTHING
-    return Held.SUDDEN if is_sudden(memory.windows, change, now) else Held.NOTHING
+        return False
+    return is_sudden(memory.windows, change, now)
 
 
 def _learn(
