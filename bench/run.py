@@ -17,6 +17,7 @@ _BENCHES = (
     ("ingest", "reports a second against bare HTTP and against an INSERT a request"),
     ("queries", "pages and API queries as violations grow tenfold"),
     ("memory", "memory at saturation, and with 2,000 open connections"),
+    ("detection", "the spike detector over simulated hosts: pages, and microseconds a look"),
 )
 _EPILOG = """examples:
   ./pinfall bench ingest
