@@ -19,7 +19,7 @@ import structlog
 
 from collector.errors import Reason
 from collector.intake.counting import count
-from collector.intake.durable import Batch, Outcome
+from collector.intake.durable import Batch, Outcome, Waiter
 from collector.intake.frames import Frame
 from collector.intake.known import Known
 from collector.intake.spool import Spool
@@ -39,7 +39,7 @@ _PROMPT, _STALL, _REPLAYED = 2.0, 2.0, 10.0
 @dataclass(slots=True, eq=False)
 class _Waiting:
     rows: Sequence[Entry]
-    done: asyncio.Future[Sequence[Outcome]]
+    done: Waiter
     since: float  # of the loop's clock
 
 
@@ -76,23 +76,23 @@ class Intake:
         """How full the queue is, 0 to 1."""
         return self._queued / self.most
 
-    def submit(
-        self, rows: Sequence[Entry], done: asyncio.Future[Sequence[Outcome]] | None = None
-    ) -> asyncio.Future[Sequence[Outcome]]:
+    def submit(self, rows: Sequence[Entry]) -> asyncio.Future[Sequence[Outcome]]:
         """Make rows durable; their outcomes, in order, after the commit. At least one row."""
-        loop = asyncio.get_running_loop()
-        if done is None:
-            done = loop.create_future()
+        done: asyncio.Future[Sequence[Outcome]] = asyncio.get_running_loop().create_future()
+        self.put(rows, done)
+        return done
+
+    def put(self, rows: Sequence[Entry], done: Waiter) -> None:
+        """``submit``, with ``done`` told the outcomes."""
         if self._queued + len(rows) > self.most:
             for row in rows:
                 self._shed(row, self._counts)
             done.set_result([Outcome.NOT_DURABLE] * len(rows))
-            return done
-        self._queue.append(_Waiting(rows, done, loop.time()))
+            return
+        self._queue.append(_Waiting(rows, done, asyncio.get_running_loop().time()))
         self._queued += len(rows)
         if not self._wake.is_set():
             self._wake.set()
-        return done
 
     async def hurry(self) -> None:
         """For ever: nobody waits longer than ``patience``, and half a second."""
