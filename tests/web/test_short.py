@@ -188,3 +188,16 @@ async def _held(site: Site) -> list[object]:
         while not len(room):
             await asyncio.sleep(0.01)
     return list(room._open)
+
+
+@pytest.mark.parametrize(
+    ("more", "times"), [("X: y", 0), ("Connection: keep-alive", 0), ("TE: trailers", 1)]
+)
+async def test_a_plain_request_is_nothing_to_aiohttp(site: Site, more: str, times: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.collector.public_port)
+    (server,) = {held._manager for held in await _held(site)}  # type: ignore[attr-defined]
+    writer.write(report(site.key, "plain").replace(b"Host", more.encode() + b"\r\nHost", 1))
+    (told,) = await answers(reader, 1)
+    assert told.startswith(b'200 {"accepted":1')
+    assert server.requests_count == times
+    writer.close()
