@@ -119,6 +119,20 @@ _UP = (
         PRIMARY KEY (project, host, app, app_version, platform, pins)
     )
     """,
+    # Rows on their way in: one value each, as `failures`, `deliveries` and `ledger` send them.
+    """
+    CREATE TYPE ingested AS (
+        received_at timestamptz, delivery bytea, project int, signature bytea, app_key text, environment text,
+        dialect text, kind text, host text, noted_host text, port int, enforced boolean, blocked boolean,
+        weak boolean, client_time timestamptz, client_time_raw text, time_trust text, app_id text,
+        app_version text, platform text, os_version text, sdk text, sdk_version text, install bytea,
+        occurrences int, pin_set bytea, served_chain bytea, validated_chain bytea, test boolean,
+        trusted boolean, weight double precision, details text, leaf text, counted bytea, network bytea,
+        operator_network bytea, label text, whole boolean
+    )
+    """,
+    "CREATE TYPE delivered AS (key bytea, received_at timestamptz, weak boolean, project int)",
+    "CREATE TYPE ledger_entry AS (project int, dialect text, result text, reason text, items bigint)",
     # How many use which version, a day: the share of a version is its part of the sum.
     """
     CREATE TABLE version_use (
@@ -195,6 +209,7 @@ _DOWN = (
     """,
     "DROP TABLE relabel",
     "ALTER TABLE signature DROP COLUMN cause, DROP COLUMN cause_at",
+    "DROP TYPE ledger_entry", "DROP TYPE delivered", "DROP TYPE ingested",
     "DROP TABLE version_use", "DROP TABLE learned_pin_set", "DROP TABLE proven_pin",
     "DROP TABLE shipped_pin_set", "DROP TABLE rotation", "DROP TABLE probe_state",
     "DROP TABLE served_chain",

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from collector.intake.durable import Outcome
+from collector.intake.durable import Outcome, Waiter
 from collector.intake.keyring import Key
 from collector.intake.prepare import Sender
 from collector.intake.taking import Taking
@@ -29,7 +29,7 @@ class _Job(NamedTuple):
     key: Key
     sender: Sender
     received_at: datetime
-    done: asyncio.Future[Sequence[Outcome]]
+    done: Waiter
 
 
 def is_one(body: bytes) -> bool:
@@ -48,12 +48,17 @@ class Desk:
         self, body: bytes, key: Key, sender: Sender, received_at: datetime
     ) -> asyncio.Future[Sequence[Outcome]]:
         """The outcome of a body that is one item; none where it is not so simple: then nothing was done."""
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[Sequence[Outcome]] = loop.create_future()
-        if not self._jobs:
-            loop.call_soon(self._read)
-        self._jobs.append(_Job(body, key, sender, received_at, done))
+        done: asyncio.Future[Sequence[Outcome]] = asyncio.get_running_loop().create_future()
+        self.give(body, key, sender, received_at, done)
         return done
+
+    def give(
+        self, body: bytes, key: Key, sender: Sender, received_at: datetime, done: Waiter
+    ) -> None:
+        """``put``, with ``done`` told; never before this returns."""
+        if not self._jobs:
+            asyncio.get_running_loop().call_soon(self._read)
+        self._jobs.append(_Job(body, key, sender, received_at, done))
 
     def _read(self) -> None:
         jobs, self._jobs = self._jobs[:_A_TURN], self._jobs[_A_TURN:]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 from uuid import UUID, uuid4, uuid5
 
 import asyncpg
@@ -37,6 +38,15 @@ class Outcome(StrEnum):
     UNKNOWN_KEY = "unknown_key"  # its project was deleted a moment ago
     NOT_DURABLE = "not_durable"
     SPOOLED = "spooled"
+
+
+class Waiter(Protocol):
+    """Who waits for the outcomes of some rows: a future, or an answer that is written at once. Told once,
+    and only while it is not ``done``."""
+
+    def done(self) -> bool: ...
+
+    def set_result(self, result: Sequence[Outcome], /) -> None: ...
 
 
 @dataclass(slots=True)

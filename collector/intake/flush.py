@@ -6,7 +6,6 @@ one, so that flushes wait for each other and never both ways round.
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,9 +26,6 @@ from collector.store import (
     deferred,
     deliveries,
     failures,
-    ledger,
-    projects,
-    rollups,
     signatures,
     violations,
 )
@@ -82,24 +78,31 @@ async def flush(
     admitted: set[Place] = set()
     samples: list[Sample] = []
     async with spending(known.budget) as take, connection.transaction():
-        is_new = await deliveries.begin_batch(connection, batch, now)
         # Projects stay until this commits; what came for one that was deleted is nobody's.
-        there = await projects.hold(connection, sorted({row.project for row in rows}))
+        begun = await deliveries.begin(
+            connection,
+            batch,
+            now,
+            [
+                (row.delivery, row.received_at, row.project)
+                for row in map(rows.__getitem__, firsts.values())
+            ],
+            sorted({row.project for row in rows}),
+        )
+        recorded, there = begun.recorded, begun.there
         gone = {key for key, index in firsts.items() if rows[index].project not in there}
-        if is_new:
-            taken = {key: rows[index] for key, index in firsts.items() if key not in gone}
-            new = [(row.delivery, row.received_at) for row in taken.values()]
-            recorded = await deliveries.record(connection, new, batch) if new else set()
-            fresh = [row for key, row in taken.items() if key in recorded]
+        if begun.is_new:
+            fresh = [rows[index] for key, index in firsts.items() if key in recorded]
             later = [row for row in fresh if isinstance(row, Row) and row.deferred]
             at_once = [row for row in fresh if not (isinstance(row, Row) and row.deferred)]
             await _defer(connection, later, known)
             new_rows = [row for row in at_once if isinstance(row, Row)]
-            content_learnt = await store_violations(connection, new_rows, take, known, now)
+            content_learnt, whole = await _shared(connection, new_rows, take, known, now)
             samples = await _add_samples(connection, _samples(fresh), known, now)
             admitted, hosts_learnt = await admit(connection, at_once, known, now)
             learnt = [*content_learnt, *hosts_learnt]
-            await ledger.append(connection, _tally(rows, firsts, recorded, gone, counts), now)
+            tally = _tally(rows, firsts, recorded, gone, counts)
+            await failures.add(connection, new_rows, whole, tally, now)
         else:
             recorded = await deliveries.of_batch(connection, list(firsts), batch)
     known.learn(learnt, now.date())
@@ -118,15 +121,20 @@ async def store_violations(
 
     Returns the shared rows that were touched: known only once the transaction is committed.
     """
+    learnt, whole = await _shared(connection, rows, take, known, now)
+    await failures.add(connection, rows, whole, {}, now)
+    return learnt
+
+
+async def _shared(
+    connection: Connection, rows: Sequence[Row], take: Take, known: Known, now: datetime
+) -> tuple[list[bytes], list[bool]]:
+    """What rows have in common with others is there: its ids, and which of the rows are stored whole."""
     # What will not be stored as a row needs no content; and then it stays so.
     room = known.budget.has_room
     detailed = [row for row in rows if not row.thin and room(row.signature, row.received_at)]
     learnt = await _add_content(connection, detailed, rows, known, now)
-    whole = _whole(rows, detailed, take)
-    await failures.add(connection, rows, whole)
-    await rollups.append(connection, rollups.grouped(rows, whole))
-    await signatures.append(connection, _deltas(rows, whole))
-    return learnt
+    return learnt, _whole(rows, detailed, take)
 
 
 async def _defer(connection: Connection, rows: Sequence[Row], known: Known) -> None:
@@ -229,15 +237,3 @@ def _whole(rows: Sequence[Row], detailed: Sequence[Row], take: Take) -> list[boo
         return has_room
     kept = {id(row) for row, has in zip(detailed, has_room, strict=True) if has}
     return [id(row) in kept for row in rows]
-
-
-def _deltas(rows: Sequence[Row], whole: Sequence[bool]) -> dict[bytes, tuple[datetime, int, int]]:
-    """When a signature was last seen, how often, and how many of those are stored whole."""
-    found = Counter(row.signature for row in rows)
-    found_whole = Counter(row.signature for row in itertools.compress(rows, whole))
-    last: dict[bytes, datetime] = {}
-    for row in rows:
-        at = last.get(row.signature)
-        if at is None or at < row.received_at:
-            last[row.signature] = row.received_at
-    return {id_: (last[id_], count, found_whole[id_]) for id_, count in found.items()}

@@ -105,6 +105,16 @@ class Limits:
             )
         return taken
 
+    def admit_easily(self, source: Source, size: int, now: float) -> bool:
+        """One item of a key without a quota, from a source that is within its limits. False: nothing was
+        taken, and ``is_flood`` and ``admit`` are to be asked."""
+        cost = 1 + size / _BYTES
+        if self._networks.level(source.network, now) < cost:
+            return False
+        return self._addresses.take(source.address, cost, now) and self._networks.take(
+            source.network, cost, now
+        )
+
     def _within_quota(
         self, source: Source, items: int, now: float, key: Hashable, quota: float
     ) -> int:

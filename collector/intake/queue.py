@@ -19,7 +19,7 @@ import structlog
 
 from collector.errors import Reason
 from collector.intake.counting import count
-from collector.intake.durable import Batch, Outcome
+from collector.intake.durable import Batch, Outcome, Waiter
 from collector.intake.frames import Frame
 from collector.intake.known import Known
 from collector.intake.spool import Spool
@@ -32,6 +32,10 @@ from collector.store.rows import Entry
 log = structlog.get_logger()
 
 BATCH = 1000  # rows of one transaction
+# A transaction costs as much as some forty rows, so a second one beside the first only makes both small.
+# It is begun where many requests wait, or where the first takes long: seconds.
+_MANY, _LONG = 300, 0.05
+_LOOK = 0.01  # seconds between looks whether it is so
 # Seconds, where there is a spool: for one commit; that a row may wait before its turn; for a replay.
 _PROMPT, _STALL, _REPLAYED = 2.0, 2.0, 10.0
 
@@ -39,7 +43,7 @@ _PROMPT, _STALL, _REPLAYED = 2.0, 2.0, 10.0
 @dataclass(slots=True, eq=False)
 class _Waiting:
     rows: Sequence[Entry]
-    done: asyncio.Future[Sequence[Outcome]]
+    done: Waiter
     since: float  # of the loop's clock
 
 
@@ -63,6 +67,7 @@ class Intake:
     _queue: deque[_Waiting] = field(default_factory=deque)
     _flushing: dict[UUID, list[_Waiting]] = field(default_factory=dict)  # by batch
     _queued: int = 0
+    _began: float = 0.0  # the last flush that was
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _counts: Counter[Account] = field(default_factory=Counter)
     _doubts: dict[UUID, Counter[Account]] = field(default_factory=dict)
@@ -76,23 +81,23 @@ class Intake:
         """How full the queue is, 0 to 1."""
         return self._queued / self.most
 
-    def submit(
-        self, rows: Sequence[Entry], done: asyncio.Future[Sequence[Outcome]] | None = None
-    ) -> asyncio.Future[Sequence[Outcome]]:
+    def submit(self, rows: Sequence[Entry]) -> asyncio.Future[Sequence[Outcome]]:
         """Make rows durable; their outcomes, in order, after the commit. At least one row."""
-        loop = asyncio.get_running_loop()
-        if done is None:
-            done = loop.create_future()
+        done: asyncio.Future[Sequence[Outcome]] = asyncio.get_running_loop().create_future()
+        self.put(rows, done)
+        return done
+
+    def put(self, rows: Sequence[Entry], done: Waiter) -> None:
+        """``submit``, with ``done`` told the outcomes."""
         if self._queued + len(rows) > self.most:
             for row in rows:
                 self._shed(row, self._counts)
             done.set_result([Outcome.NOT_DURABLE] * len(rows))
-            return done
-        self._queue.append(_Waiting(rows, done, loop.time()))
+            return
+        self._queue.append(_Waiting(rows, done, asyncio.get_running_loop().time()))
         self._queued += len(rows)
         if not self._wake.is_set():
             self._wake.set()
-        return done
 
     async def hurry(self) -> None:
         """For ever: nobody waits longer than ``patience``, and half a second."""
@@ -120,7 +125,15 @@ class Intake:
                     await asyncio.wait_for(self._wake.wait(), 1.0)
             if not self._queue and not self._counts:
                 continue  # the other flusher took it
+            if self._flushing and not self._wants_another():
+                await asyncio.sleep(_LOOK)
+                continue
             await self._flush_queued()
+
+    def _wants_another(self) -> bool:
+        """Whether what waits should not wait for the flush that is going on."""
+        began = asyncio.get_running_loop().time() - self._began
+        return len(self._queue) >= _MANY or began >= _LONG
 
     async def drain(self) -> None:
         """Flush until nothing waits: the last thing before the pool is closed."""
@@ -145,7 +158,8 @@ class Intake:
         batch = Batch([row for waiting in taken for row in waiting.rows], self._counts)
         self._counts = Counter()
         self._flushing[batch.id] = taken
-        late = bool(taken) and asyncio.get_running_loop().time() - taken[0].since > _STALL
+        self._began = asyncio.get_running_loop().time()
+        late = bool(taken) and self._began - taken[0].since > _STALL
         stored = False
         try:
             # Once it is known to be away, replaying asks whether it is back: nobody waits for that here.

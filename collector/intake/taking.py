@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from collector.errors import Reason, ReportError
 from collector.intake.day_secrets import DaySecrets
-from collector.intake.durable import Outcome
+from collector.intake.durable import Outcome, Waiter
 from collector.intake.keyring import Key
 from collector.intake.newness import Newness
 from collector.intake.prepare import Sender, looked_into, prepare, prepare_all
@@ -57,7 +57,7 @@ class Taking:
         key: Key,
         sender: Sender,
         received_at: datetime,
-        done: asyncio.Future[Sequence[Outcome]],
+        done: Waiter,
     ) -> bool:
         """The way of nearly all: one violation with nothing new in it; ``done`` gets its outcome. False
         where ``take`` has to look at it. The same, in a third of the steps."""
@@ -70,7 +70,7 @@ class Taking:
         if self.intake.known.is_new(row):
             return False
         self.metrics.receive(1)
-        self.intake.submit((row,), done)
+        self.intake.put((row,), done)
         return True
 
     async def take(

@@ -9,7 +9,6 @@ from datetime import datetime
 from collector.model import ProjectId
 from collector.store.connect import Connection
 from collector.store.deltas import SOME, fold_some
-from collector.store.rows import columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +23,25 @@ class Account:
 
 _LOCK = "pinfall.ledger"  # whoever changes sums holds it
 
-_APPEND = """
-INSERT INTO ledger_delta (hour, project, dialect, result, reason, items)
-SELECT date_trunc('hour', $1::timestamptz, 'UTC'), *
-FROM unnest($2::int[], $3::text[], $4::text[], $5::text[], $6::bigint[])
-"""
+
+def append_from(entries: int, now: str) -> str:
+    """SQL that enters what ``entries`` made, the parameter of that number."""
+    return f"""
+        INSERT INTO ledger_delta (hour, project, dialect, result, reason, items)
+        SELECT date_trunc('hour', {now}::timestamptz, 'UTC'), * FROM unnest(${entries}::ledger_entry[])
+    """  # noqa: S608 (names of our own)
+
+
+def entries(counts: Mapping[Account, int]) -> list[tuple[object, ...]]:
+    return [(a.project, a.dialect, a.result, a.reason, n) for a, n in counts.items()]
+
+
+_APPEND = append_from(2, "$1")
 
 
 async def append(connection: Connection, counts: Mapping[Account, int], now: datetime) -> None:
     if counts:
-        rows = [(a.project, a.dialect, a.result, a.reason, n) for a, n in counts.items()]
-        await connection.execute(_APPEND, now, *columns(rows))
+        await connection.execute(_APPEND, now, entries(counts))
 
 
 _FOLD = """

@@ -7,102 +7,29 @@ so sums are exact at any moment.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import asyncpg
 
-from collector.model import platform_label
 from collector.store import chunks
 from collector.store.connect import Connection
 from collector.store.deltas import fold_some
-from collector.store.rows import Row, columns
 
 MINUTES_DAYS = 8  # that sums by minute are kept
 
 # project, host and kind are those of the signature.
 _KEY = "project, host, {time}, signature, environment, platform, enforced, test"
 
-
-class Key(NamedTuple):
-    """What a delta is of, apart from what its signature says. ``platform`` as it was reported."""
-
-    signature: bytes
-    minute: datetime
-    environment: str
-    platform: str | None
-    enforced: bool | None
-    test: bool
-
-
-@dataclass(slots=True)
-class Sums:
-    """Of one key of one batch; ``row`` is any of it."""
-
-    row: Row
-    violations: int = 0
-    occurrences: int = 0
-    weight: float = 0.0
-    whole: int = 0
-
-
-def grouped(rows: Sequence[Row], whole: Sequence[bool]) -> dict[Key, Sums]:
-    """The sums of a batch. whole: which of the rows are stored as such."""
-    if not rows:
-        return {}
-    alike = Counter(
-        (r.signature, minute, r.environment, v.platform, v.enforced, v.test, v.occurrences, v.weight, is_whole)
-        for r, v, minute, is_whole in zip(
-            rows, [r.violation for r in rows], _minutes(rows), whole, strict=True
-        )
-    )  # fmt: skip
-    any_of = {row.signature: row for row in rows}
-    found: dict[Key, Sums] = {}
-    for told, rows_alike in alike.items():
-        signature, minute, environment, platform, enforced, test, occurrences, weight, is_whole = (
-            told
-        )
-        key = Key(signature, minute, environment, platform, enforced, test)
-        sums = found.get(key)
-        if sums is None:
-            sums = found[key] = Sums(any_of[signature])
-        sums.violations += rows_alike
-        sums.occurrences += occurrences * rows_alike
-        sums.weight += weight * rows_alike
-        sums.whole += is_whole * rows_alike
-    return found
-
-
-def _minutes(rows: Sequence[Row]) -> list[datetime]:
-    """Of receipt. Most batches lie within one."""
-    ats = [row.received_at for row in rows]
-    first, last = (at.replace(second=0, microsecond=0) for at in (min(ats), max(ats)))
-    if first == last:
-        return [first] * len(ats)
-    return [at.replace(second=0, microsecond=0) for at in ats]
-
-
-_APPEND = """
-INSERT INTO rollup_delta (project, host, minute, signature, environment, platform, enforced, test, kind,
-    violations, occurrences, weight, whole)
-SELECT * FROM unnest($1::int[], $2::text[], $3::timestamptz[], $4::bytea[], $5::text[], $6::text[],
-    $7::bool[], $8::bool[], $9::text[], $10::bigint[], $11::bigint[], $12::float8[], $13::bigint[])
+# ``new``: see ``failures``. A signature is of one kind.
+OF_NEW = """
+    INSERT INTO rollup_delta (project, host, minute, signature, environment, platform, enforced, test, kind,
+        violations, occurrences, weight, whole)
+    SELECT project, host, date_trunc('minute', received_at, 'UTC'), signature, environment, label, enforced,
+        test, min(kind), count(*), sum(occurrences), sum(weight), count(*) FILTER (WHERE whole)
+    FROM new GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
 """
-
-
-async def append(connection: Connection, deltas: Mapping[Key, Sums]) -> None:
-    if not deltas:
-        return
-    rows = [
-        (s.row.project, s.row.host, minute, signature, environment, platform_label(platform), enforced,
-         test, s.row.violation.kind.value, s.violations, s.occurrences, s.weight, s.whole)
-        for (signature, minute, environment, platform, enforced, test), s in deltas.items()
-    ]  # fmt: skip
-    await connection.execute(_APPEND, *columns(rows))
-
 
 # In the order of the key: neighbours lie on one page.
 _ADD = """

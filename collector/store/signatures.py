@@ -41,17 +41,12 @@ async def add(connection: Connection, signatures: Mapping[bytes, Row]) -> None:
     await connection.execute(_ADD, *columns(rows))
 
 
-_DELTA = """
-INSERT INTO signature_delta (signature, last_seen, violations, thin)
-SELECT * FROM unnest($1::bytea[], $2::timestamptz[], $3::int[], $4::int[])
+# ``new``: see ``failures``. thin: those that are only counted.
+OF_NEW = """
+    INSERT INTO signature_delta (signature, last_seen, violations, thin)
+    SELECT signature, max(received_at), count(*), count(*) FILTER (WHERE NOT whole)
+    FROM new GROUP BY signature
 """
-
-
-async def append(connection: Connection, deltas: Mapping[bytes, tuple[datetime, int, int]]) -> None:
-    """deltas: last seen, number of new violations, and how many of them are stored whole, by signature."""
-    if deltas:
-        rows = [(id_, last, count, count - whole) for id_, (last, count, whole) in deltas.items()]
-        await connection.execute(_DELTA, *columns(rows))
 
 
 _FOLD = """

@@ -68,11 +68,14 @@ class Answer:
         transport = request.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError
-        body = b"" if request.method == "HEAD" else self._body
+        transport.write(self.written(rfc822_formatted_time(), has_body=request.method != "HEAD"))
+
+    def written(self, date: str, *, has_body: bool = True) -> bytes:
+        """All of it, with ``keep_alive`` as it is."""
+        body = self._body if has_body else b""
         length = b"" if self.status == 204 else b"Content-Length: %d\r\n" % len(self._body)
         end = b"\r\n" if self.keep_alive else _CLOSE
-        date = b"Date: %s\r\n" % rfc822_formatted_time().encode()
-        transport.write(b"".join((self._head, date, length, end, body)))
+        return b"".join((self._head, b"Date: %s\r\n" % date.encode(), length, end, body))
 
     async def write_eof(self) -> None:
         """All is written."""

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Hashable
 
 import structlog
-from aiohttp import web
 
 from collector.metrics import REFUSALS, Metrics
 from collector.settings import Network
@@ -83,11 +82,9 @@ class Door:
             self._decide()
         return True
 
-    def ends(self, request: web.BaseRequest) -> None:
-        """It has its answer: gives back what its body claimed."""
+    def ends(self) -> None:
+        """It has its answer."""
         self.in_flight -= 1
-        if self.bodies.claims:
-            self.bodies.give_back(request)
         if self.shut:
             self._decide()
 

@@ -38,7 +38,7 @@ from collector.web.verdicts import refused, summed
 
 log = structlog.get_logger()
 
-_AGENT = 512  # characters of a User-Agent
+AGENT = 512  # characters of a User-Agent
 _WORST_KEY = 64
 _ONE_ACCEPTED = answers.result(summed([ACCEPTED])).body
 _UNREAD = (Reason.TOO_SLOW, Reason.TOO_LARGE, Reason.UNKNOWN_KEY, Reason.OVER_LIMIT)
@@ -106,7 +106,7 @@ class Ingest:
                 )
                 received_at = self.clock()
                 agent = headers.get("User-Agent")
-                sender = Sender(address, agent[:_AGENT] if agent else None)
+                sender = Sender(address, agent[:AGENT] if agent else None)
                 is_page = _is_browser(headers) and headers.get("Origin") not in key.origins
                 most = None
                 if len(body) <= SMALL and not is_page and is_one(body):
@@ -115,15 +115,10 @@ class Ingest:
                         self.one_address.saw(address)
                         outcomes = await self.desk.put(body, key, sender, received_at)
                         if outcomes:
-                            if outcomes[0] is Outcome.ACCEPTED:
-                                return Answer(200, _ONE_ACCEPTED)
-                            return _answer((), [VERDICTS[outcomes[0]]])
+                            return answer_of(outcomes[0])
                 items = read_body(body, Hints(received_at, sender.user_agent), self.limits)
             except ReportError as error:
-                self.metrics.receive(1)
-                self.taking.not_stored(key, "rejected", UNKNOWN, error.reason)
-                # A body that was not read to its end leaves nothing to read the next request from.
-                return answers.refusal(error, closes=error.reason in _UNREAD)
+                return self._refused(error, key)
             except STORE_DOWN:
                 self.metrics.receive(1)
                 self.taking.not_stored(None, "shed", UNKNOWN, Reason.NOT_DURABLE)
@@ -138,8 +133,33 @@ class Ingest:
             door.count("overloaded")
             return OVERLOADED
         finally:
-            door.ends(request)
-            self.metrics.ingest.observe(loop.time() - began)
+            if door.bodies.claims:
+                door.bodies.give_back(request)
+            self.ends(began)
+
+    def ends(self, began: float) -> None:
+        """A request that the door let begin has its answer."""
+        self.door.ends()
+        self.metrics.ingest.observe(asyncio.get_running_loop().time() - began)
+
+    async def look_again(
+        self, body: bytes, key: Key, sender: Sender, received_at: datetime
+    ) -> Answer:
+        """A body that is one item, and was admitted, but not as simple as most."""
+        try:
+            items = read_body(body, Hints(received_at, sender.user_agent), self.limits)
+            return _answer(items, await self.taking.take(items, key, sender, received_at, 1))
+        except ReportError as error:
+            return self._refused(error, key)
+        except Exception:
+            log.exception("request.crashed")
+            return answers.problem(500, closes=True)
+
+    def _refused(self, error: ReportError, key: Key | None) -> Answer:
+        self.metrics.receive(1)
+        self.taking.not_stored(key, "rejected", UNKNOWN, error.reason)
+        # A body that was not read to its end leaves nothing to read the next request from.
+        return answers.refusal(error, closes=error.reason in _UNREAD)
 
     def _admitted(
         self, source: Source | None, items: int, body: bytes, now: float, key: Key
@@ -157,6 +177,15 @@ class Ingest:
             if found is not None:
                 return found
         raise ReportError(Reason.UNKNOWN_KEY, "no such ingest key")
+
+
+def accepted() -> Answer:
+    return Answer(200, _ONE_ACCEPTED)
+
+
+def answer_of(outcome: Outcome) -> Answer:
+    """To a request of one item."""
+    return accepted() if outcome is Outcome.ACCEPTED else _answer((), [VERDICTS[outcome]])
 
 
 def _is_ingest(path: str) -> bool:

@@ -10,13 +10,16 @@ from typing import Any, cast
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-from collector.web import answers
+from collector.fingerprint import IPAddress
+from collector.web import answers, shortcut
 from collector.web.door import Door
 from collector.web.ingest import Ingest
 from collector.web.proxy_protocol import Header
 from collector.web.refusal import Refused
 from collector.web.room import HEAD_SECONDS, KEEP_ALIVE
 from collector.web.secured import Handshake
+from collector.web.short import read_plain
+from collector.web.source import peer_of
 
 _IDLE = (
     KEEP_ALIVE + 15.0
@@ -65,16 +68,21 @@ class _Connection(RequestHandler):
     """One that takes room. Reads of aiohttp's own state when it began to wait, so that a request that
     comes at once costs next to nothing here."""
 
-    __slots__ = ("_door", "_head_since", "_ingest")
+    __slots__ = ("_door", "_early", "_head_since", "_ingest", "_is_short", "_peer")
 
     def __init__(self, manager: Listener, **options: Any) -> None:
         super().__init__(manager, **options)
         self._ingest = manager.ingest
         self._door = manager.door
         self._head_since = 0.0  # when a head began that is not whole yet; 0 for none
+        self._is_short = False  # a request is on the short way
+        self._early = b""  # what came behind it
+        self._peer: IPAddress | None = None
 
     def waits_since(self) -> float | None:
         waiter = self._waiter
+        if self._is_short:
+            return None
         if (waiter is None or waiter.done()) and self._task_handler is not None:
             return None  # at work: a body has a pace of its own
         # No task: it is closing, and its peer does not take the last answer.
@@ -95,6 +103,7 @@ class _Connection(RequestHandler):
         peer = cast("asyncio.Transport", transport)
         if self._door.room.enter(self, self._door.source(peer)):
             super().connection_made(transport)
+            self._peer = peer_of(transport)
         else:
             self._refuse(peer)
 
@@ -104,16 +113,53 @@ class _Connection(RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         waiter = self._waiter
-        if waiter is None or waiter.done():  # part of a request that is being handled
+        if self._is_short:
+            self._keep_for_later(data)
+        elif waiter is None or waiter.done():  # part of a request that is being handled
             RequestHandler.data_received(self, data)
         elif self._door.shut:
             self._turn_away()
+        elif not self._head_since and self._goes_short(data):
+            self._is_short = self._request_in_progress = True  # a shutdown waits for it
+            self._request_count += 1
         else:
             RequestHandler.data_received(self, data)
             if not waiter.done():
                 self._head_since = self._head_since or self._loop.time()
             elif self._head_since:
                 self._head_since = 0.0
+
+    def _goes_short(self, data: bytes) -> bool:
+        """For aiohttp this connection goes on waiting meanwhile."""
+        if self._close or self._force_close or self._peer is None:
+            return False
+        plain = read_plain(data)
+        return plain is not None and shortcut.take(
+            self._ingest, plain, self._peer, self._loop.time(), self._answer
+        )
+
+    def _answer(self, told: bytes, closes: bool) -> None:
+        """Of the short way."""
+        self._is_short = self._request_in_progress = False
+        if self._handler_waiter is not None and not self._handler_waiter.done():
+            self._handler_waiter.set_result(None)
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            return
+        transport.write(told)
+        self._next_keepalive_close_time = self._loop.time() + _IDLE
+        if closes:
+            self.force_close()
+        elif self._early:
+            early, self._early = self._early, b""
+            transport.resume_reading()
+            self.data_received(early)
+
+    def _keep_for_later(self, data: bytes) -> None:
+        """One answer after the other; a peer that does not wait for them is not read meanwhile."""
+        if not self._early and self.transport is not None:
+            self.transport.pause_reading()
+        self._early += data
 
     def pause_writing(self) -> None:
         """A peer that asks on and on and reads no answer, so that they pile up in memory."""

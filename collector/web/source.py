@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections import Counter, deque
 from collections.abc import Sequence
@@ -79,10 +80,20 @@ def client_address(
     return told[0]
 
 
-def address_of(request: web.BaseRequest, proxies: tuple[Network, ...]) -> IPAddress:
-    transport = request.transport
+def peer_of(transport: asyncio.BaseTransport | None) -> IPAddress:
     name = transport.get_extra_info("peername") if transport else None
-    peer = canonical(name[0]) if isinstance(name, tuple) else _NOBODY
+    return canonical(name[0]) if isinstance(name, tuple) else _NOBODY
+
+
+def one_hop(peer: IPAddress, told: str | None, proxies: tuple[Network, ...]) -> IPAddress | None:
+    """``client_address`` of at most one line of X-Forwarded-For; None where that has several hops."""
+    if told is None or not proxies or not trusted(peer, proxies):
+        return peer
+    return None if "," in told else _entry(told) or peer
+
+
+def address_of(request: web.BaseRequest, proxies: tuple[Network, ...]) -> IPAddress:
+    peer = peer_of(request.transport)
     if not proxies or not trusted(peer, proxies):
         return peer
     headers = request.headers

@@ -2,12 +2,14 @@
 
 import asyncio
 from datetime import datetime, timedelta
+from uuid import uuid4
 
 import asyncpg
 import pytest
 
 from collector.intake.durable import Outcome
 from collector.intake.queue import Intake
+from collector.store import deliveries
 from tests.conftest import Clock
 from tests.intake.running import flushing, project
 from tests.make import NOON, neutral, okhttp_text, row, trustkit_ios
@@ -106,3 +108,25 @@ async def test_projects_do_not_share_identity(pool: asyncpg.Pool, clock: Clock) 
     async with flushing(pool, clock) as intake:
         for key in keys:
             assert await _post(intake, clock, neutral(event_id="1"), NOON, key=key) is A
+
+
+async def test_a_flush_that_waits_keeps_nobody_else_waiting(
+    pool: asyncpg.Pool, clock: Clock
+) -> None:
+    """Another process is about to deliver the same report, and takes its time."""
+    key = await project(pool)
+    same = row(neutral(event_id="same"), key=key)
+    async with flushing(pool, clock, flushers=2) as intake, pool.acquire() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        await deliveries.begin(
+            connection, uuid4(), NOON, [(same.delivery, NOON, same.project)], [same.project]
+        )
+        stuck = intake.submit([same])
+        while not intake._flushing:
+            await asyncio.sleep(0.01)
+        async with asyncio.timeout(20):
+            assert await intake.submit([row(neutral(event_id="other"), key=key)]) == [A]
+        assert not stuck.done()
+        await transaction.rollback()
+        assert await stuck == [A]

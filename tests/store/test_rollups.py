@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from collector.intake.durable import Outcome
 from collector.intake.maintain import Keep, fold, forget_marked, maintain
-from collector.store import deltas, forget, hosts, rollups
+from collector.store import deltas, failures, forget, hosts, rollups
 from tests.conftest import Clock
 from tests.intake.running import flushing, project
 from tests.make import NOON, neutral, row, trustkit_ios
@@ -91,7 +91,6 @@ async def test_any_interleaving_of_flushers_and_folds_adds_up(
 async def test_any_order_of_appending_and_folding(
     pool: asyncpg.Pool, steps: list[str | tuple[int, str, bool]]
 ) -> None:
-    template = row(neutral())
     told: Counter[tuple[datetime, str, bool]] = Counter()
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("TRUNCATE rollup_delta, rollup_minute, rollup_hour")
@@ -101,15 +100,14 @@ async def test_any_order_of_appending_and_folding(
                 continue
             minutes, platform, enforced = step
             at = NOON - timedelta(minutes=minutes)
-            sums = rollups.Sums(template)
-            sums.violations, sums.weight = 3, 1.5
-            key = rollups.Key(template.signature, at, "production", platform, enforced, False)
-            await rollups.append(connection, {key: sums})
+            report = neutral(os={"name": platform}, enforced=enforced, weight=2)
+            three = [row(report, received_at=at)] * 3
+            await failures.add(connection, three, [False] * 3, {}, NOON)
             told[at, platform, enforced] += 3
         read = await rollups.sums(connection, "minute", *ALWAYS, by=("platform", "enforced"))
         hours = await rollups.sums(connection, "hour", *ALWAYS)
     assert {(r["at"], r["platform"], r["enforced"]): r["violations"] for r in read} == told
-    assert sum(r["weight"] for r in read) == told.total() / 2
+    assert sum(r["weight"] for r in read) == told.total() * 2
     by_hour: Counter[datetime] = Counter()
     for (at, _, _), n in told.items():
         by_hour[at.replace(minute=0)] += n

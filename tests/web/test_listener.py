@@ -9,6 +9,7 @@ import json
 import re
 import sys
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -210,3 +211,22 @@ async def test_text_that_would_act_is_stored_as_text_and_shown_escaped(
     for line in (await site.get("/metrics"))[1].splitlines():
         assert re.fullmatch(r"#.*|[a-z_]+(\{[^{}\x00-\x1f]*\})? [-+.0-9a-z]+", line), line
         assert not line.startswith("pinfall_up")
+
+
+@DIRECT
+@pytest.mark.parametrize("title", [title for title in GROUPS if title != SLOW])
+async def test_what_comes_in_two_pieces_gets_the_same(
+    site: Site, chosen: dict[str, Any], title: str
+) -> None:
+    """A request that comes whole may go the short way; one whose head is cut never does."""
+
+    def cut(case: Case) -> Case:
+        def sent(key: str) -> list[bytes | float]:
+            first, *others = case.sent(key)
+            assert isinstance(first, bytes)
+            return [first[:9], 0.02, first[9:], *others]
+
+        return replace(case, sent=sent)
+
+    found = {case.what: (await talk(site, cut(case)), case.gets) for case in GROUPS[title]}
+    assert {what: told for what, told in found.items() if told[0] != told[1]} == {}
