@@ -83,9 +83,7 @@ def _rotation(row: asyncpg.Record) -> Rotation:
 
 
 def _shipped(row: asyncpg.Record) -> ShippedPinSet:
-    told = {
-        name: row[name] for name in row.keys() if name not in ("project", "pins", "report_uris")
-    }  # noqa: SIM118
+    told = {k: v for k, v in row.items() if k not in ("project", "pins", "report_uris")}
     pins = tuple(Hash.parse(text) for text in row["pins"])
     return ShippedPinSet(pins=pins, report_uris=tuple(row["report_uris"]), **told)
 
@@ -100,6 +98,7 @@ FROM probe_state WHERE host = $1
 async def probing(connection: Connection, host: str) -> Probing:
     """Well since its first chain, where each way of asking shows one now."""
     row = await connection.fetchrow(_PROBING, host)
+    assert row is not None
     return Probing(well_since=row["first_seen"] if row["well"] else None, asked_at=row["asked_at"])
 
 
