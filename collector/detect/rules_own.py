@@ -185,7 +185,7 @@ def wrong_pins(case: Case) -> Judgement | None:
         if 2 * some.reach.installs < case.reach.installs:
             continue
         same = shipped and not is_forged_pins(some.sightings[0], case.around.registry)
-        if not same and _rotation(case) is not None and not _is_alone(case, version):
+        if not same and _has_new_keys(case) and not _is_alone(case, version):
             continue
         rule = "agreed" if agreed else "not_imported"
         found = Judgement(
@@ -203,6 +203,13 @@ def wrong_pins(case: Case) -> Judgement | None:
 
 def _release(one: Looked) -> tuple[str, str, tuple[Hash, ...]]:
     return one.seen.app, one.seen.version, one.seen.pins
+
+
+def _has_new_keys(case: Case) -> bool:
+    """Whether pins may be right, and match what we do not serve any more."""
+    started = _valid_since(case, own_chain(case))
+    is_new = started is not None and started <= case.onset <= started + _AFTER
+    return is_new or _rotation(case) is not None
 
 
 def _is_alone(case: Case, version: str) -> bool:

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from collector.detect.counting import Before, Sighting, count
 from collector.detect.classes import Class
+from collector.detect.counting import Before, Sighting, count
+from collector.metrics import Metrics
+from collector.reports.certificates import certificate_from_der
+from collector.watch.count import Counting
+from collector.watch.roots import public_roots
 from tests.conftest import Clock
-from tests.make import NOON, chain, ios_pem, issue, name, neutral, okhttp_text, trustkit_ios
-from tests.make import rn_ssl_manager, trustkit_android
+from tests.make import (
+    NOON,
+    Issued,
+    chain,
+    ios_pem,
+    issue,
+    neutral,
+    rn_ssl_manager,
+    trustkit_android,
+    trustkit_ios,
+)  # fmt: skip
 from tests.watch.conftest import serve, tick
 from tests.web.conftest import Site
 
@@ -30,11 +45,15 @@ async def admitted(site: Site) -> None:
 
 
 async def rows(site: Site) -> list[tuple[str, Any, bool]]:
-    found = await site.pool.fetch("SELECT class, at, within_cap FROM counted_install ORDER BY at, id")
+    found = await site.pool.fetch(
+        "SELECT class, at, within_cap FROM counted_install ORDER BY at, id"
+    )
     return [(row["class"], row["at"], row["within_cap"]) for row in found]
 
 
-async def test_an_undeclared_rotation_is_ours_from_its_first_minute(site: Site, clock: Clock) -> None:
+async def test_an_undeclared_rotation_is_ours_from_its_first_minute(
+    site: Site, clock: Clock
+) -> None:
     await admitted(site)
     minutes = []
     for number in range(6):
@@ -60,28 +79,25 @@ async def test_an_undeclared_rotation_is_ours_from_its_first_minute(site: Site, 
 
 
 async def test_what_became_ours_is_found_by_a_process_that_has_just_started(
-    site: Site, clock: Clock, database_url: str
+    site: Site, clock: Clock
 ) -> None:
-    from collector.metrics import Metrics
-    from collector.watch.count import Counting
-    from collector.watch.roots import public_roots
-
     await site.post(report(1), address="198.51.1.7")
     await tick(site, "count")
     await serve(site.pool, HOST, chain()[:2])
     for _ in range(2):
-        other = Counting(site.pool, Metrics(), clock, lambda _, host: ("default", host), public_roots())
+        other = Counting(
+            site.pool, Metrics(), clock, lambda _, host: ("default", host), public_roots()
+        )
         await other.tick()
         assert await rows(site) == [("self", NOON, True)]
 
 
 async def test_six_clients_of_one_rotation_are_ours_six_times(site: Site) -> None:
     await admitted(site)
-    leaf, intermediate, root = chain()
-    await serve(site.pool, HOST, (leaf, intermediate))
+    await serve(site.pool, HOST, chain()[:2])
     texts = [
-        okhttp_text(chain=[(f"{kind}/{pin(one)}", name_of(one)) for one in (leaf, intermediate, root)])
-        for kind, pin, name_of in (("sha1", sha1, rfc), ("sha256", sha256, rfc), ("sha256", sha256, java))
+        okhttp(kind, subject)
+        for kind, subject in (("sha1", rfc), ("sha256", rfc), ("sha256", java))
     ]
     bodies: list[object] = [trustkit_ios(), trustkit_android(), *texts, rn_ssl_manager()]
     for number, body in enumerate(bodies):
@@ -93,26 +109,24 @@ async def test_six_clients_of_one_rotation_are_ours_six_times(site: Site) -> Non
     assert (await site.metrics())[OURS] == 6
 
 
-def sha1(one: Any) -> str:
-    import base64
-    from hashlib import sha1 as digest
-
-    from collector.reports.certificates import certificate_from_der
-
-    told = certificate_from_der(one.der).spki_sha1
-    assert len(told) == digest().digest_size
-    return base64.b64encode(told).decode()
-
-
-def sha256(one: Any) -> str:
-    return str(one.pin)
+def okhttp(kind: str, subject: Callable[[Issued], str]) -> str:
+    """As OkHttp 3.1 (SHA-1), 4 on Android, and 5 on a JVM write it."""
+    told = [certificate_from_der(one.der) for one in chain()]
+    digests = [c.spki_sha1 if kind == "sha1" else c.spki_sha256 for c in told]
+    peers = [
+        f"    {kind}/{base64.b64encode(digest).decode()}: {subject(one)}"
+        for digest, one in zip(digests, chain(), strict=True)
+    ]
+    lines = ["Certificate pinning failure!", "  Peer certificate chain:", *peers]
+    pin = base64.b64encode(digests[0][::-1]).decode()
+    return "\n".join([*lines, f"  Pinned certificates for {HOST}:", f"    {kind}/{pin}"])
 
 
-def rfc(one: Any) -> str:
+def rfc(one: Issued) -> str:
     return str(one.certificate.subject.rfc4514_string())
 
 
-def java(one: Any) -> str:
+def java(one: Issued) -> str:
     return ", ".join(reversed(rfc(one).split(",")))
 
 
@@ -139,7 +153,7 @@ async def test_three_of_a_network_are_within_its_cap(site: Site) -> None:
 async def test_only_pins_that_failed_in_production_count(site: Site) -> None:
     await serve(site.pool, HOST, chain()[:2])
     await site.post(report(1, validation_result=2), address="198.51.1.7")
-    await site.post(report(2, app_vendor_id="unit-tests"), address="198.51.2.7")
+    await site.post(trustkit_ios(app_vendor_id="unit-tests"), address="198.51.2.7")
     await site.pool.execute("UPDATE ingest_key SET environment = 'staging'")
     await tick(site, "keys")
     await site.post(report(3), address="198.51.3.7")
@@ -166,7 +180,9 @@ async def test_two_processes_do_not_count_at_once(site: Site) -> None:
     assert len(await rows(site)) == 1
 
 
-async def test_a_release_with_an_import_and_other_pins_is_unknown_until_many_agree(site: Site) -> None:
+async def test_a_release_with_an_import_and_other_pins_is_unknown_until_many_agree(
+    site: Site,
+) -> None:
     await serve(site.pool, HOST, chain()[:2])
     await site.pool.execute(
         "INSERT INTO shipped_pin_set (project, host, include_subdomains, version_to, pins, format, source,"
@@ -231,9 +247,9 @@ async def test_a_forged_path_and_a_product_by_name(site: Site) -> None:
     pems = [ios_pem(forged.der), ios_pem(root.der), *genuine]
     await serve(site.pool, HOST, chain()[:2])
     await site.post(report(1, validated_certificate_chain=pems), address="198.51.1.7")
-    await site.post(neutral(event_id="e", pins={}), address="198.51.2.7")  # no chain at all
+    alone = neutral(host="www.example.com", event_id="e", pins={})  # no chain at all
+    await site.post(alone, address="198.51.2.7")
     await tick(site, "count", "fold", "causes")
     assert sorted(class_ for class_, _, _ in await rows(site)) == ["interception", "unknown"]
     causes = await site.pool.fetch("SELECT cause->>'label' AS label FROM signature ORDER BY 1")
     assert [row["label"] for row in causes] == ["interception", "unknown"]
-    assert name("x") is not None
