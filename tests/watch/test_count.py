@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from collector.detect.classes import Class
-from collector.detect.counting import Before, Sighting, count
+from collector.detect.counting import Before, Counted, Sighting, count
 from collector.metrics import Metrics
 from collector.reports.certificates import certificate_from_der
 from collector.watch.count import Counting
@@ -224,7 +224,8 @@ def test_what_is_replayed_late_counts_at_its_own_minute() -> None:
 @pytest.mark.parametrize("size", [1, 3, 50])
 def test_batches_of_any_size_count_the_same(size: int) -> None:
     told = [(sighting(n, n * 37, install=n % 7, network=n % 3), Class.SELF) for n in range(200)]
-    before, counted = Before(), []
+    before = Before()
+    counted: list[Counted] = []
     for start in range(0, len(told), size):
         counted += count(told[start : start + size], before).counted
     whole = count(told, Before()).counted

@@ -34,7 +34,8 @@ class Causes:
         """{"label", "note"}; label null: back to what the rules say."""
         id_ = _id(request)
         told = await asked.body(request, {"label": False, "note": False})
-        label, note, who = told.get("label"), told.get("note") or "", request[WHO]
+        label, note, who = told.get("label"), told.get("note", ""), request[WHO]
+        note = "" if note is None else note
         if label is not None and label not in [*Cause]:
             raise PinfallError(f"label: should be null, or one of {', '.join(Cause)}")
         if not isinstance(note, str) or len(note) > NOTE or not note.isprintable():
