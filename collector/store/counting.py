@@ -107,18 +107,18 @@ async def add(
 
 # By time, and not by host: it is asked once for each leaf that becomes ours.
 _OTHERS = """
-SELECT id FROM sighting
-WHERE received_at > $1 AND counted AND class <> 'self' AND leaf = ANY($2)
-ORDER BY received_at, id LIMIT $3
+SELECT received_at, id FROM sighting
+WHERE received_at >= $1 AND (received_at, id) > ($1, $2) AND counted AND class <> 'self' AND leaf = ANY($3)
+ORDER BY received_at, id LIMIT $4
 """
 
 
 async def others(
-    connection: Connection, since: datetime, leaves: Collection[str], most: int
-) -> list[int]:
-    """Sightings of these leaves that were counted as somebody else's, oldest first."""
-    rows = await connection.fetch(_OTHERS, since, list(leaves), most)
-    return [row["id"] for row in rows]
+    connection: Connection, after: tuple[datetime, int], leaves: Collection[str], most: int
+) -> list[tuple[datetime, int]]:
+    """Sightings of these leaves that were counted as somebody else's, oldest first: when, and which."""
+    rows = await connection.fetch(_OTHERS, *after, list(leaves), most)
+    return [(row["received_at"], row["id"]) for row in rows]
 
 
 _AGAIN = f"""

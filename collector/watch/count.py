@@ -11,7 +11,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 
 import asyncpg
 
@@ -28,7 +28,7 @@ from collector.store.connect import Connection
 from collector.store.ours import Ours
 
 _BATCH = 2000  # sightings of one transaction
-_MOST = 100_000  # sightings of leaves that became ours, of one round
+_PAGE = 20_000  # sightings of leaves that became ours, of one search
 _LOOKS = 8192  # chains that are remembered
 Label = Callable[[int, str], tuple[str, str]]  # project and host as metrics name them
 Counts = Counter[tuple[int, str, Class]]
@@ -49,15 +49,17 @@ class Counting:
     _settled: set[str] = field(
         default_factory=set
     )  # leaves whose earlier sightings are counted as ours
+    _turning: frozenset[str] = frozenset()  # those whose are being counted, up to ``_after``
+    _after: tuple[datetime, int] = (datetime(1970, 1, 1, tzinfo=UTC), 0)
     _chains: dict[bytes, Reported] = field(default_factory=dict)
     _looks: dict[tuple[int, bytes], Look] = field(default_factory=dict)
 
-    async def tick(self, seconds: float = 4.0) -> None:
+    async def tick(self, seconds: float = 20.0) -> None:
         """A round: until nothing waits, or for about so long."""
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
         await self._learn()
-        await self._became_ours()
+        await self._became_ours(seconds / 2)
         while await self._some() and loop.time() < until:
             pass
 
@@ -109,7 +111,7 @@ class Counting:
         for (project, host, class_), number in counts.items():
             self.metrics.new_installs.labels(*self.label(project, host), class_.value).inc(number)
 
-    async def _became_ours(self) -> None:
+    async def _became_ours(self, seconds: float) -> None:
         """Sightings of the last 24 h of leaves that became ours, at their own minutes. Those that were
         done in an earlier life of this process are found to be ours already."""
         assert self._ours is not None
@@ -119,17 +121,24 @@ class Counting:
             for project in (0, *projects, *(r.project or 0 for r in self._ours.rotations))
             for leaf in self.known(project).leaves
         }
-        new = leaves - self._settled
+        new = frozenset(leaves - self._settled)
         if not new:
             return
-        since = self.clock() - timedelta(hours=24)
-        async with self.pool.acquire() as connection:
-            ids = await counting.others(connection, since, new, _MOST)
-        for start in range(0, len(ids), _BATCH):
-            if not await self._recount(ids[start : start + _BATCH]):
-                return  # somebody else counts, and does this too
-        if len(ids) < _MOST:
-            self._settled |= new
+        if new != self._turning:
+            self._turning, self._after = new, (self.clock() - AGAIN, 0)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while loop.time() < until:
+            async with self.pool.acquire() as connection:
+                found = await counting.others(connection, self._after, new, _PAGE)
+            for start in range(0, len(found), _BATCH):
+                some = found[start : start + _BATCH]
+                if loop.time() > until or not await self._recount([id_ for _, id_ in some]):
+                    return  # the next round goes on; or somebody else counts, and does this too
+                self._after = some[-1]
+            if len(found) < _PAGE:
+                self._settled |= new
+                return
 
     async def _recount(self, ids: Sequence[int]) -> bool:
         async with self.pool.acquire() as connection, connection.transaction():
