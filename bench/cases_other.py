@@ -143,6 +143,16 @@ def public_keys() -> Iterator[Named]:
     yield named("the same once a probe shows it", O, people(40, chain, OLD_PINS),
                  around((served(OLD, last=TURN), served((strange, B1), first=TURN)),
                         [rotation(BEFORE, strange, TURN)], roots=ROOTS))  # fmt: skip
+    sister = leaf("sister", A1)  # of the same authority as ours: its signature is ours as well
+    background = people(9, whole((*OLD, ROOT_A)), (no_pin("z"),), first=50)
+    yield named("a strange leaf of our own authority, beside a few of ours", MIS,
+                 people(6, whole((sister, A1, ROOT_A)), OLD_PINS) + background, probed, own=False)  # fmt: skip
+    turned = around(
+        changed(NEW), [rotation(BEFORE, AFTER, TURN)], roots=ROOTS, well_since=well, asked_at=asked
+    )
+    yield named("a strange leaf of our own authority, during a rotation", O,
+                 people(6, whole((sister, A1, ROOT_A)), OLD_PINS)
+                 + people(60, whole((*NEW, ROOT_A)), OLD_PINS, first=50), turned)  # fmt: skip
 
 
 def no_word_of_a_client() -> Iterator[Named]:

@@ -134,6 +134,14 @@ def rotations() -> Iterator[Named]:
     yield named("our chain, beside as many of a proxy", O,
                  people(30, plain, old_pins) + people(20, whole(proxied("Acme Root")), old_pins, first=30),
                  declared)  # fmt: skip
+    noise = people(
+        6, whole((*OLD, ROOT_A)), (no_pin("z"),), after=-3 * DAY, version="5.0", first=90
+    )
+    yield named("a rotation, after days of a few that failed at the old leaf", O,
+                 people(40, plain, old_pins) + noise, declared)  # fmt: skip
+    proxies = people(90, whole(proxied("Acme Root")), old_pins, first=40, after=-2 * DAY)
+    yield named("a rotation, after days of more that a proxy caught", O, people(40, plain, old_pins) + proxies,
+                 declared)  # fmt: skip
 
 
 def issuers() -> Iterator[Named]:

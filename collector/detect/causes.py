@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collector.detect.cases import Case, Looked
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from collector.detect.cases import DAY, Case, Looked
 from collector.detect.classes import Class
-from collector.detect.judgement import Cause, Confidence, Evidence, Judgement
-from collector.detect.rules_other import FIRST, OTHER, contradiction
+from collector.detect.judgement import Cause, Confidence, Evidence, Judgement, evidence
+from collector.detect.rules_other import FIRST, OTHER, contradiction, misissuance
 from collector.detect.rules_own import OWN
 
 __all__ = ["Cause", "Confidence", "Evidence", "Judgement", "judge", "judged_class"]
@@ -15,8 +18,10 @@ def judge(case: Case) -> Judgement:
     """The same for the same sightings in any order.
 
     What is no client's word (tests, web pages) goes first, then what contradicts itself. Of the rest
-    those decide whose leaf is ours, if they are at least as many as the others: who sends us a chain of
-    his own beside them does not turn our break into interception.
+    those decide whose leaf is ours, if they are many, or at least as many as the others: who sends us a
+    chain of his own beside them does not turn our break into interception. A leaf that may be
+    mis-issued has the authorities of ours, and so the signature of ours: it decides unless ours is
+    failing at many right now, and is told in any case.
     """
     for rule in FIRST:
         said = rule(case)
@@ -26,13 +31,45 @@ def judge(case: Case) -> Judgement:
     case = sound if sound.sightings else case
     own = case.of(lambda one: one.class_ is Class.SELF)
     other = case.of(lambda one: one.class_ is not Class.SELF)
-    ours = own.reach.installs >= max(other.reach.installs, 1)
-    judged, rules = (own, OWN) if ours else (other, OTHER)
-    for rule in rules:
-        said = rule(judged)
-        if said is not None:
-            return said
-    raise AssertionError("the last rule of each list always applies")
+    ours = own.reach.installs >= max(other.reach.installs, 1) or own.reach.is_many()
+    strange = misissuance(other) if other.sightings else None
+    suspect = strange if strange and strange.label is Cause.MISISSUANCE_SUSPECTED else None
+    if not ours:
+        return _first(OTHER, other)
+    if suspect is None:
+        return _first(OWN, _leading(own))
+    if not _lately(own).reach.is_many():
+        return suspect
+    said = _first(OWN, _leading(own))
+    beside = evidence(
+        beside=f"a public key that no probe shows, at {other.reach.installs} installs"
+    )
+    return replace(said, evidence=(*said.evidence, *beside))
+
+
+def _first(rules: Sequence[Callable[[Case], Judgement | None]], case: Case) -> Judgement:
+    said = next((said for rule in rules if (said := rule(case)) is not None), None)
+    assert said is not None, "the last rule of each list always applies"
+    return said
+
+
+def _lately(case: Case) -> Case:
+    return case.of(lambda one: one.seen.at > case.last_seen - DAY)
+
+
+def _leading(own: Case) -> Case:
+    """The leaf that most installs were shown of late: what failed at another one before began earlier,
+    and for another reason."""
+    leaf, _ = _lately(own).share(lambda one: _key(own, one))
+    return own.of(lambda one: _key(own, one) == leaf)
+
+
+def _key(case: Case, one: Looked) -> bytes:
+    """Of a leaf, by whichever hash a report names it."""
+    if one.leaf is None:
+        return b""
+    served = case.served_with(one.leaf)
+    return served[0].leaf.spki_sha256 if served else one.leaf.digest
 
 
 def judged_class(judgement: Judgement, case: Case) -> Class:
