@@ -11,7 +11,7 @@ from collector.detect.judgement import Cause, Confidence, Evidence, Judgement, e
 from collector.detect.rules_other import FIRST, OTHER, contradiction, misissuance
 from collector.detect.rules_own import OWN
 
-__all__ = ["Cause", "Confidence", "Evidence", "Judgement", "judge", "judged_class"]
+__all__ = ["Cause", "Confidence", "Evidence", "Judgement", "judge"]
 
 
 def judge(case: Case) -> Judgement:
@@ -35,12 +35,14 @@ def judge(case: Case) -> Judgement:
     strange = misissuance(other) if other.sightings else None
     suspect = strange if strange and strange.label is Cause.MISISSUANCE_SUSPECTED else None
     if not ours:
-        return _first(OTHER, other)
-    if suspect is None:
-        return _first(OWN, _leading(own))
-    if not _lately(own).reach.is_many():
+        said = _first(OTHER, other)
+        is_caught = said.label is Cause.INTERCEPTION
+        return replace(said, class_=Class.INTERCEPTION if is_caught else Class.UNKNOWN)
+    if suspect is not None and not _lately(own).reach.is_many():
         return suspect
-    said = _first(OWN, _leading(own))
+    said = replace(_first(OWN, _leading(own)), class_=Class.SELF)
+    if suspect is None:
+        return said
     beside = evidence(
         beside=f"a public key that no probe shows, at {other.reach.installs} installs"
     )
@@ -70,14 +72,6 @@ def _key(case: Case, one: Looked) -> bytes:
         return b""
     served = case.served_with(one.leaf)
     return served[0].leaf.spki_sha256 if served else one.leaf.digest
-
-
-def judged_class(judgement: Judgement, case: Case) -> Class:
-    """The class that most installs of a case have; the one that its label was judged in."""
-    if judgement.label is Cause.INTERCEPTION:
-        return Class.INTERCEPTION
-    most, _ = case.share(lambda one: one.class_)
-    return Class(str(most)) if most else Class.UNKNOWN
 
 
 def _is_client(one: Looked) -> bool:

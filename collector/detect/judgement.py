@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from collector.detect.classes import Class
+
 _WORST = 200  # characters of a value
 
 
@@ -47,12 +49,14 @@ PRIVATE_FACTS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """``rule``: the one that fired, where a label has several (``severity`` tells them apart)."""
+    """``rule``: the one that fired, where a label has several (``severity`` tells them apart).
+    ``class_``: of the reports that it was judged by."""
 
     label: Cause
     confidence: Confidence
     evidence: tuple[Evidence, ...]
     rule: str = ""
+    class_: Class = Class.UNKNOWN
 
 
 def evidence(**facts: object) -> tuple[Evidence, ...]:

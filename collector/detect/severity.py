@@ -80,13 +80,14 @@ TABLE = (  # the first row that fits
 # fmt: on
 
 
-def row_of(judgement: Judgement, class_: Class) -> Row:
-    """What applies to a judgement of a class. A label that does not belong to the class makes a ticket."""
+def row_of(judgement: Judgement) -> Row:
+    """What applies. A label that does not belong to its class makes a ticket."""
     for row in TABLE:
         if (
             row.cause is judgement.label
             and row.rule in ("", judgement.rule)
-            and row.class_ in (None, class_)
+            and row.class_ in (None, judgement.class_)
         ):
             return row
-    return Row(judgement.label, judgement.rule, class_, Gate(spike=class_), TICKET)
+    gate = Gate(spike=judgement.class_)
+    return Row(judgement.label, judgement.rule, judgement.class_, gate, TICKET)

@@ -110,6 +110,7 @@ def plain(judgement: Judgement) -> dict[str, object]:
     return {
         "label": judgement.label.value,
         "confidence": judgement.confidence.value,
+        "class": judgement.class_.value,
         "rule": judgement.rule,
         "evidence": [{"fact": one.fact, "value": one.value} for one in judgement.evidence],
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from collector.detect.judgement import Cause, Confidence
-from collector.metrics import SOURCES
+from collector.metrics import CLASSES, SOURCES
 from collector.model import ENVIRONMENTS, Dialect, Kind, TimeTrust
 from collector.web.access import Role
 
@@ -140,7 +140,7 @@ SCHEMAS: Schema = {
         cause=nullable(_of(
             "A judgement, and the facts that decided it.",
             label={"enum": [*Cause]}, confidence={"enum": [*Confidence]}, rule=_TEXT,
-            evidence=listed(_of("One fact.", fact=_TEXT, value=_TEXT)),
+            evidence=listed(_of("One fact.", fact=_TEXT, value=_TEXT)), **{"class": {"enum": [*CLASSES]}},
         )),
         relabels=listed(_of(
             "`label` null: back to what the rules say; `was`: what it was called before.",
