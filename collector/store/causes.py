@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import asyncpg
 
-from collector.detect.cases import Seen
+from collector.detect.cases import Reach, Seen
 from collector.detect.classes import Reported
 from collector.detect.judgement import Judgement
 from collector.errors import NotFoundError
@@ -185,3 +185,27 @@ async def relabelled(connection: Connection, ids: Collection[bytes]) -> dict[byt
     """What operators call these, where they said so last."""
     rows = await connection.fetch(_LABELS, list(ids))
     return {row["signature"]: row["label"] for row in rows if row["label"] is not None}
+
+
+_REACH = """
+SELECT signature, count(DISTINCT install) AS installs, count(DISTINCT network) AS networks,
+    count(DISTINCT operator_network) AS operator_networks
+FROM (
+    SELECT signature, install, network, operator_network FROM sighting
+    WHERE project = $1 AND host = $2 AND received_at > $3 AND environment = 'production'
+    ORDER BY received_at DESC LIMIT $4
+) newest
+GROUP BY signature
+"""
+
+
+async def reaches(
+    connection: Connection, project: int, host: str, since: datetime
+) -> dict[bytes, Reach]:
+    """How many each signature of a host reached, whatever failed, among its newest 20,000 sightings: what
+    gates of numbers are held against."""
+    rows = await connection.fetch(_REACH, project, host, since, _READ)
+    return {
+        row["signature"]: Reach(row["installs"], row["networks"], row["operator_networks"])
+        for row in rows
+    }

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 
 from collector.detect.classes import Class
@@ -200,6 +201,24 @@ async def test_a_release_with_an_import_and_other_pins_is_unknown_until_many_agr
     await site.post(beyond, address="198.51.40.7")
     await tick(site, "count")
     assert [class_ for class_, _, _ in await rows(site)][-1] == "self"
+
+
+async def test_a_step_that_fails_leaves_everything_as_it_was(site: Site) -> None:
+    await admitted(site)
+    await serve(site.pool, HOST, chain()[:2])
+    for number in range(3):
+        await site.post(report(number), address=f"198.51.{number}.7")
+    await site.pool.execute(
+        "ALTER TABLE counted_install ADD CONSTRAINT none CHECK (app = 'nobody')"
+    )
+    with pytest.raises(asyncpg.CheckViolationError):
+        await tick(site, "count")
+    assert await site.pool.fetchval("SELECT count(*) FROM sighting WHERE NOT counted") == 3
+    assert (await site.metrics())[OURS] == 0
+    await site.pool.execute("ALTER TABLE counted_install DROP CONSTRAINT none")
+    await tick(site, "count")
+    assert len(await rows(site)) == 3
+    assert (await site.metrics())[OURS] == 3
 
 
 def sighting(id_: int, minutes: float, install: int = 1, network: int = 1) -> Sighting:

@@ -6,6 +6,9 @@ import json
 from datetime import timedelta
 from typing import Any
 
+from collector.detect.cases import Reach
+from collector.detect.severity import TABLE
+from collector.store import causes as store_causes
 from collector.watch.judge import Judging
 from collector.watch.roots import public_roots
 from tests.conftest import Clock
@@ -81,6 +84,15 @@ async def test_our_own_certificate_expired(site: Site) -> None:
     (cause,) = await causes(site)
     assert (cause["label"], cause["rule"]) == ("expired_or_clock", "own_certificate_expired")
     assert facts(cause)["expired"] == "leaf"
+    assert await site.pool.fetchval("SELECT count(*) FROM counted_install") == 0
+    async with site.pool.acquire() as connection:
+        found = await connection.fetchrow("SELECT project, id FROM signature")
+        project, signature = found["project"], found["id"]
+        reach = await store_causes.reaches(connection, project, HOST, NOON - timedelta(hours=1))
+    assert reach == {signature: Reach(3, 3, 3)}
+    (row,) = [row for row in TABLE if row.rule == "own_certificate_expired"]
+    assert row.gate.is_open(reach[signature])
+    assert not row.gate.is_open(Reach(3, 2, 2))
 
 
 async def test_a_round_judges_so_many_and_the_next_one_the_rest(site: Site, clock: Clock) -> None:
