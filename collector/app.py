@@ -19,6 +19,8 @@ from collector.core import Core, Round, Tick, open_core, opened_pool
 from collector.intake.keyring import REFRESH
 from collector.intake.maintain import Keep, fold, forget_marked, maintain, make_partitions
 from collector.listeners import SHUTDOWN, bound, listen, public_tls, reserved
+from collector.metrics import OTHER, UNKNOWN
+from collector.model import ProjectId
 from collector.notify.channel import Channel
 from collector.notify.chosen import ChannelConfig
 from collector.notify.config import configured
@@ -31,9 +33,13 @@ from collector.probing.rounds import Prober
 from collector.settings import Address, Settings
 from collector.watch import expiries, learn
 from collector.watch.adoption import Adoption
+from collector.watch.count import Counting
+from collector.watch.judge import Judging
 from collector.watch.public_trust import is_trusted
+from collector.watch.roots import public_roots
 from collector.watch.rotations import look_for_rotations
 from collector.web.access import Access
+from collector.web.api.causes import Causes
 from collector.web.api.certs import Certs
 from collector.web.api.change import Changes
 from collector.web.api.imports import Imports
@@ -207,6 +213,9 @@ def _public(core: Core, tls: ssl.SSLContext | None) -> web.ServerRunner:
 def _rounds(core: Core, access: Access, fleet: Fleet | None) -> tuple[Round, ...]:
     """Of the one process that has them all."""
     pool, settings = core.pool, core.settings
+    roots = public_roots()
+    counting = Counting(pool, core.metrics, core.clock, _label(core), roots)
+    judging = Judging(pool, core.clock, roots)
     keep = Keep(settings.retention_days, settings.rollup_days, settings.audit_days)
 
     def upkeep() -> Awaitable[None]:
@@ -233,8 +242,21 @@ def _rounds(core: Core, access: Access, fleet: Fleet | None) -> tuple[Round, ...
         ("rotations", 60.0, rotate),
         ("learn", learn.EVERY, learn.Learner(pool, core.clock).tick),
         ("pin_expiries", expiries.EVERY, expiries.Expiries(pool, core.metrics).tick),
+        ("count", 5.0, counting.tick),
+        ("causes", 10.0, judging.tick),
         *_spooling(core),
     )
+
+
+def _label(core: Core) -> Callable[[int, str], tuple[str, str]]:
+    """Project and host as metrics name them."""
+
+    def label(project: int, host: str) -> tuple[str, str]:
+        name = core.keyring.projects.get(ProjectId(project), UNKNOWN)
+        is_admitted = (ProjectId(project), host) in core.intake.known.admitted
+        return name, host if is_admitted else OTHER
+
+    return label
 
 
 def _spooling(core: Core) -> list[Round]:
@@ -275,6 +297,7 @@ def _operator_app(
             PinLint(reading, none_served, core.clock),
             Preflights(reading, changes, core.clock),
             HostAdvice(reading, core.clock),
+            Causes(reading, changes),
         ),
     ]
     return operator_app(access, routes)
