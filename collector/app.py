@@ -30,6 +30,7 @@ from collector.probing.resolving import Resolve, system_resolver
 from collector.probing.rounds import Prober
 from collector.settings import Address, Settings
 from collector.watch import expiries, learn
+from collector.watch.adoption import Adoption
 from collector.watch.public_trust import is_trusted
 from collector.watch.rotations import look_for_rotations
 from collector.web.access import Access
@@ -41,8 +42,10 @@ from collector.web.api.notify import NotifyTest
 from collector.web.api.people import People
 from collector.web.api.pin_lint import PinLint
 from collector.web.api.pins import Pins
+from collector.web.api.preflight import Preflights
 from collector.web.api.probes import Probes
 from collector.web.api.read import Read
+from collector.web.api.readiness import HostAdvice
 from collector.web.api.rotations import Rotations
 from collector.web.api.routes import api_routes
 from collector.web.health import Health
@@ -224,6 +227,7 @@ def _rounds(core: Core, access: Access, fleet: Fleet | None) -> tuple[Round, ...
         ("forget", 10.0, lambda: forget_marked(pool, 20.0)),
         ("maintain", 3600.0, upkeep),
         ("settle", 5.0, core.settle),
+        ("adoption", 3600.0, Adoption(pool, core.clock).tick),
         ("recollect", 10.0, core.recollect),
         ("expiries", 30.0, tell_expiries),
         ("rotations", 60.0, rotate),
@@ -269,6 +273,8 @@ def _operator_app(
             Rotations(reading, changes),
             Pins(reading, core.keyring, core.intake, changes),
             PinLint(reading, core.clock),
+            Preflights(reading, changes, core.clock),
+            HostAdvice(reading, core.clock),
         ),
     ]
     return operator_app(access, routes)

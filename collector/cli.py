@@ -37,6 +37,9 @@ _COMMANDS = (
     ("pins", "pins", "what clients pin: import, list, lint, prove"),
     ("token", "token", "who may use the operator listener, and as what"),
     ("connections", "connections", "import success counts of a CDN or a load balancer"),
+    ("preflight", "preflight", "who breaks if this chain is served"),
+    ("readiness", "readiness", "what enforcing pins would have blocked, and who was never heard"),
+    ("adoption", "adoption", "how many use which version: import it, see it"),
     ("audit", "audit", "who changed what, and when"),
     ("forget", "forget", "take out what is stored of an install, or of a project"),
 )

@@ -41,6 +41,10 @@ class ConflictError(PinfallError):
     """There is one of this name already."""
 
 
+class NoAnswerError(PinfallError):
+    """Who was asked does not answer, or not as needed."""
+
+
 class ReportError(PinfallError):
     """A report, or an item of one, that is refused.
 

@@ -28,6 +28,7 @@ TASKS = (
     "fold",
     "forget",
     "maintain",
+    "adoption",
     "spool",
     "settle",
     "recollect",

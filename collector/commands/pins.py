@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from collector.commands import verdict
 from collector.commands.options import add_data
 from collector.commands.remote import request
 from collector.errors import PinfallError
@@ -78,6 +79,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     prove.add_argument("--project", default="default", metavar="NAME", help="(default: default)")
     add_data(prove)
+    verdict.add_to(actions)
     remove = actions.add_parser("remove", help="register a pin set no longer")
     remove.add_argument("id", type=int, metavar="ID", help="as the list shows it")
     add_data(remove)
@@ -92,6 +94,8 @@ def run(told: argparse.Namespace) -> int:
         return _lint(told)
     if told.action == "prove":
         return _prove(told)
+    if told.action == "verdict":
+        return verdict.run(told)
     gone = request(told, "DELETE", f"/api/v1/pin-sets/{told.id}")
     print(f"removed {shown(gone['host'])}; it stays a host of '{shown(gone['project'])}'")
     return 0

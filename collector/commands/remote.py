@@ -11,7 +11,7 @@ from typing import Any
 
 from collector.commands import running
 from collector.commands.options import data_directory
-from collector.errors import PinfallError
+from collector.errors import NoAnswerError, PinfallError
 from collector.web.shown import shown
 
 _WAIT = 30.0  # seconds
@@ -20,7 +20,8 @@ _WAIT = 30.0  # seconds
 def request(
     told: argparse.Namespace, method: str, path: str, body: object = None
 ) -> dict[str, Any]:
-    """Ask the collector at PINFALL_URL, or the `up` of --data. Raises PinfallError in one line."""
+    """Ask the collector at PINFALL_URL, or the `up` of --data. Raises PinfallError in one line: a
+    NoAnswerError where nobody answers, or only to say that it cannot."""
     url, token = _where(told)
     data = None if body is None else json.dumps(body).encode()
     headers = {"Content-Type": "application/json", "Accept": "application/json"}
@@ -33,11 +34,12 @@ def request(
             if isinstance(answer, dict):
                 return answer
     except urllib.error.HTTPError as error:
-        raise PinfallError(_why(error)) from None
+        kind = NoAnswerError if error.code >= 500 else PinfallError
+        raise kind(_why(error)) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
-        raise PinfallError(f"no answer from {url}: {reason}") from None
-    raise PinfallError(f"what answers at {url} is no pinfall")
+        raise NoAnswerError(f"no answer from {url}: {reason}") from None
+    raise NoAnswerError(f"what answers at {url} is no pinfall")
 
 
 def _where(told: argparse.Namespace) -> tuple[str, str | None]:
@@ -49,7 +51,7 @@ def _where(told: argparse.Namespace) -> tuple[str, str | None]:
     data = data_directory(told)
     found = running.find(data)
     if found is None:
-        raise PinfallError(
+        raise NoAnswerError(
             f"nothing runs on {data}: start 'pinfall up', or set PINFALL_URL and PINFALL_TOKEN"
         )
     return found.operator_url, found.token

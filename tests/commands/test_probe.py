@@ -2,7 +2,6 @@
 
 import base64
 import json
-import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -46,9 +45,8 @@ def _pin(made: Made) -> str:
 
 
 def test_nothing_served_is_1_and_wrong_usage_is_one_line(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    told = pinfall("probe", f"127.0.0.1:{port}")
+    with servers.nobody() as port:
+        told = pinfall("probe", f"127.0.0.1:{port}")
     assert told.returncode == 1
     assert told.stdout.count("refused") == 3
     (tmp_path / "x.pem").write_text("x")

@@ -6,7 +6,7 @@ import contextlib
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -48,6 +48,31 @@ def listening(serve: Serve, address: str = "127.0.0.1", port: int = 0) -> Iterat
         accepting.join(30)
         for thread in threads:
             thread.join(30)
+
+
+@contextmanager
+def on_each(served: Mapping[str, Serve]) -> Iterator[int]:
+    """One port at several addresses."""
+    (first, serve), *rest = served.items()
+    for _ in range(20):  # until it is free at all of them
+        with contextlib.ExitStack() as stack:
+            port = stack.enter_context(listening(serve, first))
+            try:
+                for address, other in rest:
+                    stack.enter_context(listening(other, address, port))
+            except OSError:
+                continue
+            yield port
+            return
+    raise AssertionError("no port is free at all addresses")
+
+
+@contextmanager
+def nobody(address: str = "127.0.0.1") -> Iterator[int]:
+    """A port that is taken, and where nobody listens."""
+    with socket.socket() as taken:
+        taken.bind((address, 0))
+        yield int(taken.getsockname()[1])
 
 
 def tls(*files: Path, tune: Callable[[ssl.SSLContext], None] = lambda _: None) -> Serve:

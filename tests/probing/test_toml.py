@@ -56,7 +56,7 @@ def test_all_of_it(tmp_path: Path) -> None:
     assert second.client_cert == second.client_key == tmp_path / "client.pem"
     assert [(str(n.cidr), n.counts) for n in told.networks] == [("198.51.100.0/24", "each")]
     assert told.runbooks == {"own_rotation": "https://wiki.example.com/rotation"}
-    assert told.channels == ()
+    assert [channel["kind"] for channel in told.channels] == ["slack"]
     assert load(None) == PinfallToml()
 
 

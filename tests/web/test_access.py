@@ -83,6 +83,11 @@ TABLE: list[tuple[str, str, object, Role | None]] = [
     ("GET", f"/api/v1/chains/{SHA[:32]}", None, V),
     ("GET", "/api/v1/connections", None, V),
     ("POST", "/api/v1/connections", {"project": "default", "windows": []}, P),
+    ("POST", "/api/v1/preflight", {"host": "a.example", "chain": ""}, P),
+    ("GET", "/api/v1/adoption", None, V),
+    ("GET", "/api/v1/hosts/default/b.example/readiness", None, V),
+    ("GET", "/api/v1/hosts/default/b.example/verdict", None, V),
+    ("POST", "/api/v1/adoption", {"project": "default", "rows": []}, P),
     ("GET", "/api/v1/totals", None, V),
 ]
 with_token = pytest.mark.parametrize("chosen", [{"operator_token": FIRST}], ids=["token"])

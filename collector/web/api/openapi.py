@@ -18,6 +18,7 @@ from collector.web.api.asked import MOST, USUAL
 from collector.web.api.certs import MOST as CERTS
 from collector.web.api.certs import NOTE
 from collector.web.api.limits import ORIGINS, QUOTA
+from collector.web.api.preflight import ROWS, SETS
 from collector.web.api.probes import ANSWERS
 from collector.web.api.rotations import PEM
 from collector.web.api.schemas import PIN_SET, SCHEMAS, listed, nullable, ref
@@ -368,6 +369,34 @@ def _paths() -> Schema:
             "post": _operation("importConnections", "Bring in windows as trusted; each counts once by its id.",
                                P, ref("Answer"), takes=_object({"project": _NAME, "windows": {
                                    "type": "array", "items": ref("Window"), "minItems": 1, "maxItems": MOST}})),
+        },
+        "/preflight": {
+            "post": _operation("preflight", "Who breaks if this chain is served; `exit` is the command's code.", P,
+                               ref("Preflight"), takes=_object(
+                {"host": _PATTERN, "chain": {"type": "string", "description": "PEM: a chain, or a request (CSR)."}},
+                project=nullable(_NAME), app=nullable(_NAME), at=nullable(_TIME),
+                issuer=nullable({"type": "string", "description": "PEM: the issuer of a request, a private root."}),
+                pin_sets=nullable({"type": "array", "items": {"type": "object"}, "maxItems": SETS}),
+                allow_unknown={"type": "boolean", "default": False},
+                max_share=nullable({"type": "string", "examples": ["0.1%"]}))),
+        },
+        "/hosts/{project}/{host}/readiness": {
+            "get": _operation("getReadiness", "What enforcing would have blocked, and who was never heard.", V,
+                              ref("Readiness"), parameters=[_path("project", "The project's name."),
+                                                            _path("host", "The host.")]),
+        },
+        "/hosts/{project}/{host}/verdict": {
+            "get": _operation("getVerdict", "Keep, widen or drop pinning.", V, ref("Verdict"),
+                              parameters=[_path("project", "The project's name."), _path("host", "The host.")]),
+        },
+        "/adoption": {
+            "get": _operation("getAdoption", "Shares of versions, by app and platform.", V,
+                              _object({"project": TEXT, "curves": listed(ref("AdoptionCurve"))}),
+                              parameters=[_parameter("project", _FILTER, "Of this project (default: default).")]),
+            "post": _operation("importAdoption", "Bring in how many used which version, by day.", P,
+                               _object({"project": TEXT, "imported": _COUNT}), takes=_object(
+                {"project": _NAME, "rows": {"type": "array", "minItems": 1, "maxItems": ROWS,
+                                            "items": ref("AdoptionRow")}})),
         },
         "/totals": {
             "get": _operation("totals", "Items by project and result: received is the sum of the others.", V,

@@ -16,8 +16,10 @@ from collector.web.api.openapi import document
 from collector.web.api.people import People
 from collector.web.api.pin_lint import PinLint
 from collector.web.api.pins import Pins
+from collector.web.api.preflight import Preflights
 from collector.web.api.probes import Probes
 from collector.web.api.read import Read
+from collector.web.api.readiness import HostAdvice
 from collector.web.api.rotations import Rotations
 
 V, P, O = Role.VIEWER, Role.PIPELINE, Role.OPERATOR  # noqa: E741 (a table reads best in columns)
@@ -45,6 +47,8 @@ def api_routes(
     rotations: Rotations,
     pins: Pins,
     pin_lint: PinLint,
+    preflights: Preflights,
+    advice: HostAdvice,
 ) -> list[Route]:
     v1 = "/api/v1"
     return [
@@ -87,5 +91,12 @@ def api_routes(
         Route("GET", f"{v1}/chains/{{id:{_ANY}}}", read.chain, V),
         Route("GET", f"{v1}/connections", read.connections, V),
         Route("POST", f"{v1}/connections", imports.connections, P),
+        Route("POST", f"{v1}/preflight", preflights.preflight, P),
+        Route(
+            "GET", f"{v1}/hosts/{{project:{_ANY}}}/{{host:{_ANY}}}/readiness", advice.readiness, V
+        ),
+        Route("GET", f"{v1}/hosts/{{project:{_ANY}}}/{{host:{_ANY}}}/verdict", advice.verdict, V),
+        Route("GET", f"{v1}/adoption", preflights.adoption, V),
+        Route("POST", f"{v1}/adoption", preflights.import_adoption, P),
         Route("GET", f"{v1}/totals", read.totals, V),
     ]

@@ -53,6 +53,7 @@ _CERTIFICATE = {
     "issuer": _OPTIONAL_TEXT, "sans": listed(_TEXT), "not_before": _OPTIONAL_TIME, "not_after": _OPTIONAL_TIME,
     "is_ca": _OPTIONAL_BOOLEAN, "self_signed": _BOOLEAN, "key_type": _OPTIONAL_TEXT, "first_seen": _TIME,
 }  # fmt: skip
+_BY_CAUSE: Schema = {"type": "object", "additionalProperties": _COUNT}
 
 PIN_SET: dict[str, Schema] = {
     "host": _TEXT, "pins": listed(_TEXT), "include_subdomains": _BOOLEAN, "app": _OPTIONAL_TEXT,
@@ -212,6 +213,45 @@ SCHEMAS: Schema = {
         project=_TEXT, host=_TEXT, environment={"enum": [*ENVIRONMENTS]}, source={"enum": [*SOURCES]},
         hour=_TIME, successes=_NUMBER, pin_failures=_NUMBER,
     ),
+    "Preflight": {
+        "type": "object",
+        "description": "Who breaks if a chain is served. Shares are texts, with no more digits than are known;"
+        " null: not known.",
+        "required": ["schema", "host", "at", "exit", "verdict", "registered", "chain", "notes", "parts", "totals",
+                     "basis", "safe_in_days", "steps"],
+        "properties": {
+            "exit": {"enum": [0, 1, 3]}, "host": _TEXT, "at": _TIME, "verdict": _TEXT, "registered": _COUNT,
+            "notes": listed(_TEXT), "steps": listed(_TEXT), "safe_in_days": nullable(_COUNT),
+            "parts": listed({"type": "object", "required": ["outcome", "reason", "shares", "held", "versions"]}),
+        },
+    },
+    "Readiness": _of(
+        "Whether pins may be enforced. Counts are reports that were not enforced, by cause; `days`: newest first.",
+        project=_TEXT, host=_TEXT, verdict={"enum": ["ready", "not_ready", "cannot_tell"]}, reasons=listed(_TEXT),
+        by_cause=_BY_CAUSE, days=listed(_of("One day.", day=_DAY, by_cause=_BY_CAUSE)),
+        connections=nullable(_COUNT), unseen=listed(_TEXT),
+    ),
+    "Verdict": _of(
+        "Whether pinning is worth it. `reasons`: sentences, those that decided first.",
+        project=_TEXT, host=_TEXT, verdict={"enum": ["keep", "widen", "drop", "not_enough_known"]},
+        reasons=listed(_TEXT),
+    ),
+    "AdoptionCurve": _of(
+        "Versions of one app and platform, oldest first. `uses`: what the shares are of, on `day`.",
+        app=_TEXT, platform=_TEXT, source={"enum": ["imported", "connections", "reports"]}, uses=_COUNT, day=_DAY,
+        fitted_days=_COUNT, versions=listed(_of("One version.", version=_TEXT, share=_TEXT,
+                                                after_a_week=_OPTIONAL_TEXT)),
+    ),
+    "AdoptionRow": {
+        "type": "object",
+        "required": ["day", "app", "platform", "version", "uses"],
+        "properties": {
+            "day": _DAY, "app": {"type": "string", "maxLength": 64}, "platform": {"type": "string", "maxLength": 64},
+            "version": {"type": "string", "maxLength": 64},
+            "uses": {"type": "number", "minimum": 0, "maximum": 10**12},
+        },
+        "additionalProperties": False,
+    },
     # As lenient as reports are: what is not needed for counting never refuses a window.
     "Window": {
         "type": "object",
