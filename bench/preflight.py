@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from statistics import median
 
-from collector.simulate.chains import Authority
 from collector.detect.adoption import Use
 from collector.detect.client_paths import path_of
 from collector.detect.preflight import judge
@@ -22,6 +21,7 @@ from collector.detect.preflight_told import told_judgement
 from collector.model import Certificate, Hash
 from collector.pins.model import ShippedPinSet
 from collector.reports.certificates import certificate_from_der
+from collector.simulate.chains import Authority
 from collector.web.roots import public_roots
 
 ROUNDS = 5
