@@ -46,7 +46,7 @@ from collector.web.api.imports import Imports
 from collector.web.api.manage import Manage
 from collector.web.api.notify import NotifyTest
 from collector.web.api.people import People
-from collector.web.api.pin_lint import PinLint, none_served
+from collector.web.api.pin_lint import PinLint
 from collector.web.api.pins import Pins
 from collector.web.api.preflight import Preflights
 from collector.web.api.probes import Probes
@@ -294,7 +294,7 @@ def _operator_app(
             Probes(reading, changes, config.hosts),
             Rotations(reading, changes),
             Pins(reading, core.keyring, core.intake, changes),
-            PinLint(reading, none_served, core.clock),
+            PinLint(reading, core.clock),
             Preflights(reading, changes, core.clock),
             HostAdvice(reading, core.clock),
             Causes(reading, changes),
