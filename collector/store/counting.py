@@ -157,3 +157,23 @@ async def judge_again(connection: Connection, signatures: Collection[bytes]) -> 
     if signatures:
         again = "UPDATE signature SET cause_at = NULL WHERE id = ANY($1)"
         await connection.execute(again, sorted(signatures))
+
+
+_NETWORKLESS = """
+UPDATE counted_install SET network = '', operator_network = ''
+WHERE id IN (SELECT id FROM counted_install WHERE at < $1 AND network <> '' LIMIT $2)
+"""
+_OLD = """
+DELETE FROM counted_install WHERE id IN (SELECT id FROM counted_install WHERE at < $1 LIMIT $2)
+"""
+
+
+async def forget_before(
+    connection: Connection, networks: datetime, installs: datetime, most: int
+) -> bool:
+    """Hashes of networks go first, installs long after, some of each; whether there may be more."""
+    gone = [
+        int((await connection.execute(statement, at, most)).rpartition(" ")[2])
+        for statement, at in ((_NETWORKLESS, networks), (_OLD, installs))
+    ]
+    return max(gone) == most

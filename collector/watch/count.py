@@ -11,7 +11,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
@@ -29,6 +29,9 @@ from collector.store.ours import Ours
 
 _BATCH = 2000  # sightings of one transaction
 _PAGE = 20_000  # sightings of leaves that became ours, of one search
+_NETWORKS = timedelta(days=8)  # that hashes of networks are kept, as everywhere
+_INSTALLS = timedelta(days=30)  # that counts are, for what is usual at which hour
+_SELDOM = timedelta(hours=1)
 _LOOKS = 8192  # chains that are remembered
 Label = Callable[[int, str], tuple[str, str]]  # project and host as metrics name them
 Counts = Counter[tuple[int, str, Class]]
@@ -51,6 +54,7 @@ class Counting:
     )  # leaves whose earlier sightings are counted as ours
     _turning: frozenset[str] = frozenset()  # those whose are being counted, up to ``_after``
     _after: tuple[datetime, int] = (datetime(1970, 1, 1, tzinfo=UTC), 0)
+    _forgot: datetime | None = None
     _chains: dict[bytes, Reported] = field(default_factory=dict)
     _looks: dict[tuple[int, bytes], Look] = field(default_factory=dict)
 
@@ -62,6 +66,16 @@ class Counting:
         await self._became_ours(seconds / 2)
         while await self._some() and loop.time() < until:
             pass
+        await self._forget()
+
+    async def _forget(self) -> None:
+        """Once an hour, some of what is old."""
+        now = self.clock()
+        if self._forgot is not None and now - self._forgot < _SELDOM:
+            return
+        async with self.pool.acquire() as connection:
+            more = await counting.forget_before(connection, now - _NETWORKS, now - _INSTALLS, _PAGE)
+        self._forgot = None if more else now
 
     async def _learn(self) -> None:
         async with self.pool.acquire() as connection:

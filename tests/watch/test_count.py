@@ -221,6 +221,26 @@ async def test_a_step_that_fails_leaves_everything_as_it_was(site: Site) -> None
     assert (await site.metrics())[OURS] == 3
 
 
+async def test_networks_go_after_8_days_and_counts_after_30(site: Site, clock: Clock) -> None:
+    await site.post(report(1), address="198.51.1.7")
+    await tick(site, "count")
+    kept = "SELECT count(*) AS rows, count(*) FILTER (WHERE network <> '') AS networks FROM counted_install"
+    for days, told in ((7, (1, 1)), (9, (1, 0)), (31, (0, 0))):
+        clock.now = NOON + timedelta(days=days)
+        await tick(site, "count")
+        found = await site.pool.fetchrow(kept)
+        assert (found["rows"], found["networks"]) == told
+
+
+async def test_a_forgotten_install_is_not_counted_any_more(site: Site) -> None:
+    for number in (1, 2):
+        await site.post(report(number), address=f"198.51.{number}.7")
+    await tick(site, "count")
+    forgotten = {"install": "7C1B6F0E-6B5D-4A51-9E0C-000000000001"}
+    assert (await site.call("POST", "/api/v1/forget", forgotten)).status == 200
+    assert len(await rows(site)) == 1
+
+
 def sighting(id_: int, minutes: float, install: int = 1, network: int = 1) -> Sighting:
     return Sighting(
         id=id_, project=1, host=HOST, kind="pin_mismatch", install=b"%d" % install, estimated=False,
