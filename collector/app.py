@@ -20,7 +20,7 @@ from collector.intake.keyring import REFRESH
 from collector.intake.maintain import Keep, fold, forget_marked, maintain, make_partitions
 from collector.listeners import SHUTDOWN, bound, listen, public_tls, reserved
 from collector.metrics import OTHER, UNKNOWN
-from collector.model import ProjectId
+from collector.model import Certificate, ProjectId
 from collector.notify.channel import Channel
 from collector.notify.chosen import ChannelConfig
 from collector.notify.config import configured
@@ -29,13 +29,15 @@ from collector.notify.opening import opened
 from collector.pinfall_toml import PinfallToml
 from collector.probing.expiries import expiries as certificate_expiries
 from collector.probing.resolving import Resolve, system_resolver
+from collector.probing.roots import public_roots as trusted_roots
 from collector.probing.rounds import Prober
+from collector.probing.trust import check
 from collector.settings import Address, Settings
 from collector.watch import expiries, learn
 from collector.watch.adoption import Adoption
 from collector.watch.count import Counting
+from collector.watch.egress import Egress
 from collector.watch.judge import Judging
-from collector.watch.public_trust import is_trusted
 from collector.watch.roots import public_roots
 from collector.watch.rotations import look_for_rotations
 from collector.web.access import Access
@@ -145,7 +147,7 @@ async def collecting(
             fleet = Fleet(workers, lambda link, n: command(link, n, address), core.metrics)
         prober = Prober(core.pool, clock, config.hosts, resolve)
         await stack.enter_async_context(prober.running())
-        rounds = (*_rounds(core, access, fleet), ("probe", 5.0, prober.tick))
+        rounds = (*_rounds(core, access, fleet, config), ("probe", 5.0, prober.tick))
         await core.go_round(stack, rounds)
         if fleet is None:
             tls = await public_tls(stack, settings)
@@ -210,11 +212,14 @@ def _public(core: Core, tls: ssl.SSLContext | None) -> web.ServerRunner:
     return web.ServerRunner(listener, shutdown_timeout=SHUTDOWN)
 
 
-def _rounds(core: Core, access: Access, fleet: Fleet | None) -> tuple[Round, ...]:
+def _rounds(
+    core: Core, access: Access, fleet: Fleet | None, config: PinfallToml
+) -> tuple[Round, ...]:
     """Of the one process that has them all."""
     pool, settings = core.pool, core.settings
     roots = public_roots()
-    counting = Counting(pool, core.metrics, core.clock, _label(core), roots)
+    egress = Egress((n.cidr for n in config.networks), lambda: core.day_secrets.known)
+    counting = Counting(pool, core.metrics, core.clock, _label(core), roots, egress)
     judging = Judging(pool, core.clock, roots)
     keep = Keep(settings.retention_days, settings.rollup_days, settings.audit_days)
 
@@ -225,7 +230,7 @@ def _rounds(core: Core, access: Access, fleet: Fleet | None) -> tuple[Round, ...
         core.metrics.expiries(await certificate_expiries(pool, core.clock()))
 
     async def rotate() -> None:
-        core.metrics.tell_rotations(await look_for_rotations(pool, core.clock(), is_trusted))
+        core.metrics.tell_rotations(await look_for_rotations(pool, core.clock(), _is_trusted))
 
     return (
         ("keys", REFRESH, fleet.forgetting_projects(core.keys) if fleet else core.keys),
@@ -246,6 +251,10 @@ def _rounds(core: Core, access: Access, fleet: Fleet | None) -> tuple[Round, ...
         ("causes", 10.0, judging.tick),
         *_spooling(core),
     )
+
+
+def _is_trusted(chain: Sequence[Certificate], host: str, at: datetime) -> bool:
+    return check(chain, host, at, trusted_roots()).trusted
 
 
 def _label(core: Core) -> Callable[[int, str], tuple[str, str]]:
