@@ -177,7 +177,7 @@ def _best(
                 why = Held.SUCCESSES
             else:
                 if sudden is None:
-                    sudden = _is_sudden(memory, facts, change, now)
+                    sudden = _is_sudden(memory, facts, known, change, now)
                 why = Held.SUDDEN if sudden else why
         severity = None
         if why is Held.NOTHING:
@@ -200,10 +200,12 @@ def _is_small(known: Known, count: int, minutes: int) -> bool:
     return count < _LEAST_SHARE * (connected + count)
 
 
-def _is_sudden(memory: Memory, facts: Facts, change: Change | None, now: int) -> bool:
+def _is_sudden(memory: Memory, facts: Facts, known: Known, change: Change | None, now: int) -> bool:
     """Only asked where made-up reports look like real ones, of a change that a probe timed."""
     if change is None or facts.checked or not facts.probed or change.source is not Source.PROBED:
         return False
+    if any(ended > change.at for _, ended in known.gaps):
+        return False  # nobody was there to see it begin
     return is_sudden(memory.windows, change, now)
 
 

@@ -84,6 +84,12 @@ def test_r3_clients_that_tell_each_time_are_quiet_for_an_hour() -> None:
     assert ended(host.run(90, retries(50.0), own=lambda _: 5)) == [(60, Rule.RETRIES)]
 
 
+def test_r3_says_nothing_of_a_few() -> None:
+    host = broken()
+    host.run(30, retries(99.0), own=lambda _: 20)
+    assert not ended(host.run(90, retries(0.0), own=lambda _: 5))
+
+
 def test_r4_a_day_of_quiet_and_no_less() -> None:
     """Clients that are still broken tell again a day later."""
     host = broken()

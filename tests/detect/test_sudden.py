@@ -38,6 +38,13 @@ def burst(at: int) -> int:
             Held.NOTHING,
             id="declared, and perhaps done later",
         ),
+        pytest.param(
+            burst,
+            Facts(),
+            Known(changes=rotated().changes, gaps=((START + 5, START + 100),)),
+            Held.NOTHING,
+            id="the collector was away",
+        ),
         pytest.param(canary, Facts(), rotated(), Held.NOTHING, id="a rollout in steps"),
         pytest.param(lambda at: at // 20, Facts(), rotated(), Held.NOTHING, id="a slow rollout"),
     ],
