@@ -7,7 +7,8 @@ import msgspec
 from collector.detect.changes import Change, Source
 from collector.detect.kinds import Severity
 from collector.detect.resolve import Rule
-from collector.detect.spike import Known, Verdict, forged
+from collector.detect.spike import forged
+from collector.detect.spike_state import Known, Verdict
 from tests.detect.spikes import START, Host, rotated
 
 PAGE = Severity.PAGE

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from collector.detect.changes import Change, Source
 from collector.detect.gates import Facts, Held
 from collector.detect.kinds import Severity
-from collector.detect.spike import Known, State, look
+from collector.detect.spike import look
+from collector.detect.spike_state import Known, State
 from collector.detect.windows import Minute
 from tests.detect.spikes import QUIET, START, Host, rotated
 

@@ -9,7 +9,7 @@ import pytest
 from collector.detect.changes import Change, Source
 from collector.detect.gates import Facts, Held
 from collector.detect.kinds import Severity
-from collector.detect.spike import Known
+from collector.detect.spike_state import Known
 from tests.detect.spikes import START, Host, rotated
 
 
