@@ -41,6 +41,7 @@ from collector.watch.judge import Judging
 from collector.watch.roots import public_roots
 from collector.watch.rotations import look_for_rotations
 from collector.web.access import Access
+from collector.web.api.alerts import Alerts
 from collector.web.api.causes import Causes
 from collector.web.api.certs import Certs
 from collector.web.api.change import Changes
@@ -56,6 +57,7 @@ from collector.web.api.read import Read
 from collector.web.api.readiness import HostAdvice
 from collector.web.api.rotations import Rotations
 from collector.web.api.routes import api_routes
+from collector.web.api.silences import Silences
 from collector.web.health import Health
 from collector.web.ingest import Ingest
 from collector.web.listener import Listener
@@ -307,6 +309,8 @@ def _operator_app(
             Preflights(reading, changes, core.clock),
             HostAdvice(reading, core.clock),
             Causes(reading, changes),
+            Alerts(reading, changes),
+            Silences(reading, changes),
         ),
     ]
     return operator_app(access, routes)

@@ -74,6 +74,12 @@ async def one(connection: Connection, id_: str) -> Alert:
     return _alert(row)
 
 
+async def held(connection: Connection, id_: str) -> Alert:
+    """As ``one``; nobody else writes it until the transaction ends. Raises NotFoundError."""
+    await connection.execute("SELECT FROM alert WHERE id = $1 FOR UPDATE", id_)
+    return await one(connection, id_)
+
+
 _FIRING = f"SELECT {_COLUMNS} FROM alert AS a WHERE state = 'firing' ORDER BY started_at, id"  # noqa: S608
 
 

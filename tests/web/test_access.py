@@ -90,6 +90,15 @@ TABLE: list[tuple[str, str, object, Role | None]] = [
     ("GET", "/api/v1/hosts/default/b.example/readiness", None, V),
     ("GET", "/api/v1/hosts/default/b.example/verdict", None, V),
     ("POST", "/api/v1/adoption", {"project": "default", "rows": []}, P),
+    ("GET", "/api/v1/alerts", None, V),
+    ("GET", "/api/v1/alerts/nobody", None, V),
+    ("POST", "/api/v1/alerts/nobody/acknowledge", {}, O),
+    ("POST", "/api/v1/alerts/nobody/silence", {"until": None}, O),
+    ("POST", "/api/v1/alerts/nobody/resolve", {}, O),
+    ("POST", "/api/v1/alerts/nobody/note", {"note": "n"}, O),
+    ("GET", "/api/v1/silences", None, V),
+    ("POST", "/api/v1/silences", {"until": "2026-11-20T13:00:00Z", "host": "b.example"}, O),
+    ("DELETE", "/api/v1/silences/nobody", None, O),
     ("GET", "/api/v1/totals", None, V),
 ]
 with_token = pytest.mark.parametrize("chosen", [{"operator_token": FIRST}], ids=["token"])
@@ -218,9 +227,7 @@ async def test_every_change_is_in_the_audit(site: Site) -> None:
     lines = (await site.call("GET", "/api/v1/audit")).json["audit"]
     assert [line["action"] for line in reversed(lines)] == [
         "project.added", "project.hosts_set", "project.hosts_set", "project.hosts_set", "key.added",
-        "key.set", "key.disabled", "key.enabled", "cert.added", "cert.removed", "channel.tested", "token.added",
-        "token.revoked", "install.forgotten", "project.forgotten",
-        "key.set", "key.disabled", "key.enabled", "cert.added", "cert.removed",
+        "key.set", "key.disabled", "key.enabled", "cert.added", "cert.removed", "channel.tested",
         "rotation.declared", "rotation.ended", "token.added", "token.revoked", "install.forgotten", "project.forgotten",
     ]  # fmt: skip
     assert {line["who"] for line in lines} == {"this machine"}
