@@ -1,8 +1,4 @@
-"""Silences: what nobody is to hear of until a time, by project, host and kind; None is any of them.
-
-Alerts that fire already are silenced by whoever adds one; of those that are not there yet the watcher
-asks ``lasting`` when it opens them.
-"""
+"""Silences by place: nothing is sent of what they cover; it is looked at as before."""
 
 from __future__ import annotations
 
@@ -13,6 +9,7 @@ from datetime import datetime, timedelta
 import asyncpg
 
 from collector.errors import ConflictError, NotFoundError
+from collector.reports.hosts import matches
 from collector.store.connect import Connection
 
 MOST = 200  # that last
@@ -20,35 +17,52 @@ _KEPT = timedelta(days=30)  # after their end
 
 
 @dataclass(frozen=True, slots=True)
-class Matcher:
-    """``host``: a name, or ``*.example.com``, which stands for names at any depth."""
+class Silence:
+    """None: any. ``host``: a name, or ``*.example.com``."""
 
     project: int | None
     host: str | None
     kind: str | None
+    until: datetime
+
+    def covers(self, project: int, host: str, kind: str) -> bool:
+        return (
+            self.project in (None, project)
+            and (self.host is None or self.host == host or matches(self.host, host))
+            and self.kind in (None, kind)
+        )
 
 
-_COUNT = "SELECT count(*) FROM silence WHERE until > $1"
-_ADD = """
-INSERT INTO silence (project, host, kind, until, created_at, created_by, note)
-VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id
-"""
+async def active(connection: Connection, now: datetime) -> Sequence[Silence]:
+    rows = await connection.fetch(
+        "SELECT project, host, kind, until FROM silence WHERE until > $1", now
+    )
+    return [Silence(row["project"], row["host"], row["kind"], row["until"]) for row in rows]
+
+
 _COLUMNS = """
 SELECT s.id, s.project AS project_id, p.name AS project, s.host, s.kind, s.until, s.created_at,
     s.created_by, s.note
 FROM silence s LEFT JOIN project p ON p.id = s.project
 """
+_COUNT = "SELECT count(*) FROM silence WHERE until > $1"
+_ADD = """
+INSERT INTO silence (project, host, kind, until, created_at, created_by, note)
+VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id
+"""
 
 
 async def add(
-    connection: Connection, what: Matcher, *, until: datetime, note: str, now: datetime, who: str
+    connection: Connection, what: Silence, *, note: str, now: datetime, who: str
 ) -> asyncpg.Record:
     """The row, as ``listed`` tells it. Raises ConflictError where there are too many."""
-    await connection.execute("SELECT pg_advisory_xact_lock(hashtext('pinfall.silences'))")
+    await _one_at_a_time(connection)
     await connection.execute("DELETE FROM silence WHERE until < $1", now - _KEPT)
     if await connection.fetchval(_COUNT, now) >= MOST:
         raise ConflictError(f"there are {MOST} silences that last: end some")
-    id_ = await connection.fetchval(_ADD, what.project, what.host, what.kind, until, now, who, note)
+    id_ = await connection.fetchval(
+        _ADD, what.project, what.host, what.kind, what.until, now, who, note
+    )
     row = await connection.fetchrow(_COLUMNS + "WHERE s.id = $1", id_)
     assert row is not None
     return row
@@ -65,8 +79,8 @@ async def listed(connection: Connection, now: datetime) -> Sequence[asyncpg.Reco
 
 
 async def remove(connection: Connection, id_: int) -> asyncpg.Record:
-    """Raises NotFoundError."""
-    await connection.execute("SELECT pg_advisory_xact_lock(hashtext('pinfall.silences'))")
+    """The row that is gone. Raises NotFoundError."""
+    await _one_at_a_time(connection)
     row = await connection.fetchrow(_COLUMNS + "WHERE s.id = $1", id_)
     if row is None:
         raise NotFoundError(f"there is no silence {id_}")
@@ -74,36 +88,14 @@ async def remove(connection: Connection, id_: int) -> asyncpg.Record:
     return row
 
 
-# {pattern} matches {host} as ``reports.hosts.matches`` says; names may hold "_", so not by LIKE.
-_OF_HOST = """
-({pattern} IS NULL OR {pattern} = {host} OR (
-    left({pattern}, 2) = '*.' AND right({host}, length({pattern}) - 1) = substr({pattern}, 2)
-    AND length({host}) > length({pattern}) - 1
-))
-"""
-_FIRING = f"""
-SELECT a.id, a.project, a.host, a.kind, a.silenced_until FROM alert a
-WHERE a.state = 'firing' AND ($1::int IS NULL OR a.project = $1)
-    AND {_OF_HOST.format(pattern="$2::text", host="a.host")} AND ($3::text IS NULL OR a.kind = $3)
-ORDER BY a.id FOR UPDATE
-"""  # noqa: S608 (constants)
+async def _one_at_a_time(connection: Connection) -> None:
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtext('pinfall.silences'))")
 
 
-async def firing(connection: Connection, what: Matcher) -> Sequence[asyncpg.Record]:
-    """Alerts that fire and are matched; nobody else writes them until the transaction ends."""
-    return await connection.fetch(_FIRING, what.project, what.host, what.kind)
+_FIRING = "SELECT id, project, host, kind FROM alert WHERE state = 'firing' ORDER BY id"
 
 
-_LASTING = f"""
-SELECT max(s.until) FROM silence s
-WHERE s.until > $4 AND (s.project IS NULL OR s.project = $1)
-    AND {_OF_HOST.format(pattern="s.host", host="$2::text")} AND (s.kind IS NULL OR s.kind = $3)
-"""  # noqa: S608
-
-
-async def lasting(
-    connection: Connection, project: int, host: str, kind: str, now: datetime
-) -> datetime | None:
-    """Until when an alert of these is silenced by any of them; None: it is not."""
-    until: datetime | None = await connection.fetchval(_LASTING, project, host, kind, now)
-    return until
+async def firing(connection: Connection, what: Silence) -> list[asyncpg.Record]:
+    """Alerts that fire and are covered, by their ids."""
+    rows = await connection.fetch(_FIRING)
+    return [row for row in rows if what.covers(row["project"], row["host"], row["kind"])]

@@ -11,10 +11,13 @@ import pytest
 
 from collector.alert import Severity, State, to_json
 from collector.store import alert_orders, alerts, silences
+from collector.store.silences import Silence
 from tests.conftest import Clock
 from tests.make import NOON
 from tests.web.conftest import Site
-from tests.web.firing import fire, owe
+from tests.web.firing import fire, nobody_watches, owe
+
+__all__ = ["nobody_watches"]
 
 V1 = "/api/v1"
 HOUR = timedelta(hours=1)
@@ -209,13 +212,29 @@ async def test_a_silence_matches_what_fires_and_what_is_to_come(site: Site) -> N
     assert silenced == {"a": LATER, "b": LATER, "c": None, "d": None, "e": None}
     assert await orders(site) == [("a", "silence"), ("b", "silence")]
     project = await site.pool.fetchval("SELECT id FROM project WHERE name = 'default'")
-    async with site.pool.acquire() as connection:
-        for host, is_silenced in (("new.example.com", True), ("xexample.com", False)):
-            until = await silences.lasting(connection, project, host, "unknown_spike", NOON)
-            assert (until == NOON + 2 * HOUR) == is_silenced
-        host = "new.example.com"
-        assert await silences.lasting(connection, project + 1, host, "unknown_spike", NOON) is None
-        assert await silences.lasting(connection, project, host, "x", NOON + 2 * HOUR) is None
+    async with site.pool.acquire() as connection:  # as the watcher asks
+        what = Silence(project, "*.example.com", None, NOON + 2 * HOUR)
+        assert await silences.active(connection, NOON) == [what]
+        assert await silences.active(connection, NOON + 2 * HOUR) == []
+
+
+async def test_an_alert_that_opens_under_a_silence_is_silenced_and_can_be_heard_again(
+    site: Site,
+) -> None:
+    made = (
+        await site.call("POST", f"{V1}/silences", {"host": "*.example.com", "until": LATER})
+    ).json
+    assert made["alerts"] == []
+    await fire(site, silenced_until=NOON + 2 * HOUR)
+    await fire(site, id="b", host="b.example.com", state=State.RESOLVED)
+    await fire(site, id="b", host="b.example.com", silenced_until=NOON + 2 * HOUR)  # open again
+    told = (await site.call("GET", f"{V1}/alerts")).json["alerts"]
+    assert [one["silenced_until"] for one in told] == [LATER, LATER]
+    gone = (await site.call("DELETE", f"{V1}/silences/{made['id']}")).json
+    assert gone["alerts"] == ["a1", "b"]
+    await fire(site, silenced_until=NOON + 2 * HOUR)  # by a watcher that has not taken it in yet
+    told = (await site.call("GET", f"{V1}/alerts")).json["alerts"]
+    assert [one["silenced_until"] for one in told] == [None, None]
 
 
 async def test_a_silence_that_ends_leaves_what_others_silence(site: Site, clock: Clock) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -15,7 +16,9 @@ from collector.reports.hosts import read_pattern
 from collector.reports.line import utc
 from collector.store import alert_orders, alerts, projects, silences
 from collector.store.alert_orders import What
-from collector.store.silences import Matcher
+from collector.store.connect import Connection
+from collector.store.silences import Silence
+from collector.web.access import Who
 from collector.web.api import asked
 from collector.web.api.alerts import read_note, read_until
 from collector.web.api.change import Changes
@@ -51,19 +54,14 @@ class Silences:
         async with self.changes.by(who, "silence.added", subject, **details) as change:
             connection = change.connection
             project = None if name is None else (await projects.one(connection, name))["id"]
-            what = Matcher(project, host, kind)
-            row = await silences.add(
-                connection, what, until=until, note=note, now=now, who=who.name
-            )
+            what = Silence(project, host, kind, until)
+            row = await silences.add(connection, what, note=note, now=now, who=who.name)
             matched = []
-            for alert in await silences.firing(connection, what):
-                if alert["silenced_until"] is not None and alert["silenced_until"] >= until:
-                    continue
-                await alerts.silence(connection, alert["id"], until)
-                await alert_orders.give(
-                    connection, alert["id"], What.SILENCE, who=who.name, at=now, until=until
-                )
-                matched.append(alert["id"])
+            for found in await silences.firing(connection, what):
+                alert = await alerts.held(connection, found["id"])
+                if alert.silenced_until is None or alert.silenced_until < until:
+                    await self._silence(connection, alert.id, until, who)
+                    matched.append(alert.id)
         return web.json_response({**_plain(row), "alerts": matched}, status=201)
 
     async def remove_silence(self, request: web.Request) -> web.Response:
@@ -76,20 +74,25 @@ class Silences:
             connection = change.connection
             row = await silences.remove(connection, int(text))
             change.details |= {"host": row["host"], "kind": row["kind"], "until": utc(row["until"])}
-            what = Matcher(row["project_id"], row["host"], row["kind"])
+            what = Silence(row["project_id"], row["host"], row["kind"], row["until"])
+            others = await silences.active(connection, now)
             matched = []
-            for alert in await silences.firing(connection, what):
-                if alert["silenced_until"] != row["until"]:
+            for found in await silences.firing(connection, what):
+                alert = await alerts.held(connection, found["id"])
+                if alert.silenced_until != what.until:
                     continue  # somebody said something else of this one
-                rest = await silences.lasting(
-                    connection, alert["project"], alert["host"], alert["kind"], now
-                )
-                await alerts.silence(connection, alert["id"], rest)
-                await alert_orders.give(
-                    connection, alert["id"], What.SILENCE, who=who.name, at=now, until=rest
-                )
-                matched.append(alert["id"])
+                place = found["project"], found["host"], found["kind"]
+                rest = max((one.until for one in others if one.covers(*place)), default=None)
+                await self._silence(connection, alert.id, rest, who)
+                matched.append(alert.id)
         return web.json_response({**_plain(row), "alerts": matched})
+
+    async def _silence(
+        self, connection: Connection, alert: str, until: datetime | None, who: Who
+    ) -> None:
+        now = self.changes.clock()
+        await alerts.silence(connection, alert, until)
+        await alert_orders.give(connection, alert, What.SILENCE, who=who.name, at=now, until=until)
 
 
 def _plain(row: asyncpg.Record) -> dict[str, Any]:
