@@ -67,12 +67,15 @@ from collector.web.api.rotations import Rotations
 from collector.web.api.routes import api_routes
 from collector.web.api.silences import Silences
 from collector.web.health import Health
+from collector.web.host import HostPage
+from collector.web.incidents import Incidents
 from collector.web.ingest import Ingest
 from collector.web.listener import Listener
-from collector.web.operator import operator_app, page_routes
+from collector.web.operator import incident_routes, operator_app, page_routes
 from collector.web.pages import Pages
 from collector.web.runbooks import Runbooks
 from collector.web.setup import Setup
+from collector.web.signature import SignaturePage
 from collector.web.signin import SignIn
 from collector.workers import merge
 from collector.workers.fleet import Fleet
@@ -326,7 +329,13 @@ def _operator_app(
     warning = fleet.warning if fleet else core.warning
     changes = Changes(core.pool, core.clock)
     manage = Manage(reading, core.keyring, core.intake, changes, lambda: url[0] if url else "")
+    causes, alerts = Causes(reading, changes), Alerts(reading, changes)
     routes = [
+        *incident_routes(
+            Incidents(reading, alerts, core.clock),
+            HostPage(reading, core.clock),
+            SignaturePage(reading, causes, core.clock),
+        ),
         *page_routes(
             Health(core.intake, core.metrics, warning, core.ingest.door, fleet),
             Pages(reading, core.clock, warning, lambda: url[0] if url else None),
@@ -347,8 +356,8 @@ def _operator_app(
             PinLint(reading, core.clock),
             Preflights(reading, changes, core.clock),
             HostAdvice(reading, core.clock),
-            Causes(reading, changes),
-            Alerts(reading, changes),
+            causes,
+            alerts,
             Silences(reading, changes),
         ),
     ]
