@@ -158,7 +158,7 @@ async def collecting(
         await stack.enter_async_context(prober.running())
         poster = await stack.enter_async_context(opened(clock))
         ways = open_channels(configs, poster)
-        duty = _duty(core, configs, ways, config, poster, heartbeat)
+        duty = _duty(core, configs, ways, config, poster, heartbeat, fleet)
         stack.push_async_callback(duty.close)
         rounds = (
             *_rounds(core, access, fleet, config),
@@ -279,17 +279,30 @@ def _duty(
     config: PinfallToml,
     poster: Poster,
     heartbeat: Heartbeat | None,
+    fleet: Fleet | None,
 ) -> Duty:
     # A name of this start: who comes back under an old one would be taken for the one that still holds it.
     lease = Lease(core.pool, f"{socket.gethostname()}/{uuid4().hex[:12]}")
     watcher = Watcher(
-        core.pool, core.metrics, core.clock, configs, core.settings.pages_url, config.runbooks
+        core.pool,
+        core.metrics,
+        core.clock,
+        configs,
+        core.settings.pages_url,
+        config.runbooks,
+        lambda: _one_address(core, fleet),
     )
     sender = Sender(core.pool, ways, core.metrics, core.clock)
     blind = Blind(ways, core.clock)
     return Duty(
         core.pool, lease, watcher, sender, blind, ways, core.metrics, core.clock, poster, heartbeat
     )
+
+
+def _one_address(core: Core, fleet: Fleet | None) -> str | None:
+    """The listener's warning of that; of workers, where they listen."""
+    told = fleet.warning() if fleet else core.ingest.one_address.warning
+    return told if told and "one address" in told else None
 
 
 def _is_trusted(chain: Sequence[Certificate], host: str, at: datetime) -> bool:
