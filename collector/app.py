@@ -49,6 +49,7 @@ from collector.watch.roots import public_roots
 from collector.watch.rotations import look_for_rotations
 from collector.watch.watcher import Watcher
 from collector.web.access import Access
+from collector.web.api.alerts import Alerts
 from collector.web.api.causes import Causes
 from collector.web.api.certs import Certs
 from collector.web.api.change import Changes
@@ -64,13 +65,17 @@ from collector.web.api.read import Read
 from collector.web.api.readiness import HostAdvice
 from collector.web.api.rotations import Rotations
 from collector.web.api.routes import api_routes
+from collector.web.api.silences import Silences
 from collector.web.health import Health
+from collector.web.host import HostPage
+from collector.web.incidents import Incidents
 from collector.web.ingest import Ingest
 from collector.web.listener import Listener
-from collector.web.operator import operator_app, page_routes
+from collector.web.operator import incident_routes, operator_app, page_routes
 from collector.web.pages import Pages
 from collector.web.runbooks import Runbooks
 from collector.web.setup import Setup
+from collector.web.signature import SignaturePage
 from collector.web.signin import SignIn
 from collector.workers import merge
 from collector.workers.fleet import Fleet
@@ -337,7 +342,13 @@ def _operator_app(
     warning = fleet.warning if fleet else core.warning
     changes = Changes(core.pool, core.clock)
     manage = Manage(reading, core.keyring, core.intake, changes, lambda: url[0] if url else "")
+    causes, alerts = Causes(reading, changes), Alerts(reading, changes)
     routes = [
+        *incident_routes(
+            Incidents(reading, alerts, core.clock),
+            HostPage(reading, core.clock),
+            SignaturePage(reading, causes, core.clock),
+        ),
         *page_routes(
             Health(core.intake, core.metrics, warning, core.ingest.door, fleet),
             Pages(reading, core.clock, warning, lambda: url[0] if url else None),
@@ -358,7 +369,9 @@ def _operator_app(
             PinLint(reading, core.clock),
             Preflights(reading, changes, core.clock),
             HostAdvice(reading, core.clock),
-            Causes(reading, changes),
+            causes,
+            alerts,
+            Silences(reading, changes),
         ),
     ]
     return operator_app(access, routes)
