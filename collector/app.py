@@ -53,6 +53,7 @@ from collector.web.ingest import Ingest
 from collector.web.listener import Listener
 from collector.web.operator import operator_app, page_routes
 from collector.web.pages import Pages
+from collector.web.rotations import RotationsPage
 from collector.web.runbooks import Runbooks
 from collector.web.setup import Setup
 from collector.web.signin import SignIn
@@ -254,6 +255,7 @@ def _operator_app(
     warning = fleet.warning if fleet else core.warning
     changes = Changes(core.pool, core.clock)
     manage = Manage(reading, core.keyring, core.intake, changes, lambda: url[0] if url else "")
+    rotations = Rotations(reading, changes)
     routes = [
         *page_routes(
             Health(core.intake, core.metrics, warning, core.ingest.door, fleet),
@@ -261,6 +263,7 @@ def _operator_app(
             Setup(reading, manage, core.clock),
             SignIn(access, core.clock),
             Runbooks(core.clock),
+            RotationsPage(reading, rotations, core.clock),
         ),
         *api_routes(
             Read(reading),
@@ -270,7 +273,7 @@ def _operator_app(
             Imports(reading, core.keyring, core.taking, changes),
             NotifyTest(ways, changes),
             Probes(reading, changes, config.hosts),
-            Rotations(reading, changes),
+            rotations,
             Pins(reading, core.keyring, core.intake, changes),
             PinLint(reading, none_served, core.clock),
             Preflights(reading, changes, core.clock),

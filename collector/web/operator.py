@@ -13,6 +13,7 @@ from collector.web.guard import guard, secure
 from collector.web.health import Health
 from collector.web.pages import Pages
 from collector.web.problems import problems
+from collector.web.rotations import RotationsPage
 from collector.web.runbooks import Runbooks
 from collector.web.setup import Setup
 from collector.web.signin import SignIn
@@ -21,12 +22,20 @@ _STATIC = Path(__file__).parent / "static"
 
 
 def page_routes(
-    health: Health, pages: Pages, setup: Setup, sign_in: SignIn, runbooks: Runbooks
+    health: Health,
+    pages: Pages,
+    setup: Setup,
+    sign_in: SignIn,
+    runbooks: Runbooks,
+    rotations: RotationsPage,
 ) -> list[Route]:
     return [
         Route("GET", "/", pages.overview, Role.VIEWER),
         Route("GET", "/setup", setup.show, Role.VIEWER),
         Route("POST", "/setup/hosts", setup.register, Role.OPERATOR),
+        Route("GET", "/rotations", rotations.show, Role.VIEWER),
+        Route("POST", "/rotations", rotations.declare, Role.PIPELINE),
+        Route("POST", "/rotations/{id:[^/]+}/end", rotations.end, Role.PIPELINE),
         Route("GET", "/runbooks", runbooks.show, Role.VIEWER),
         Route("GET", "/runbooks/{kind}", runbooks.show, Role.VIEWER),
         Route("GET", "/sign-in", sign_in.show, None),
