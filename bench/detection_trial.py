@@ -10,7 +10,8 @@ from collector.detect.cause_event import Change, Source
 from collector.detect.gates import Facts
 from collector.detect.kinds import Severity
 from collector.detect.memory import Memory
-from collector.detect.spike import Known, State, look
+from collector.detect.spike import look
+from collector.detect.spike_state import Known, State
 from collector.detect.successes import usual
 from collector.detect.windows import Minute
 

@@ -18,11 +18,13 @@ _BENCHES = (
     ("queries", "pages and API queries as violations grow tenfold"),
     ("memory", "memory at saturation, and with 2,000 open connections"),
     ("detection", "the spike detector over simulated hosts: pages, and microseconds a look"),
+    ("causes", "which causes are judged right, of cases whose cause is known"),
 )
 _EPILOG = """examples:
   ./pinfall bench ingest
   ./pinfall bench queries --rows 1000000,10000000 --out out
   ./pinfall bench memory --minutes 10
+  ./pinfall bench causes
 """
 
 

@@ -19,6 +19,8 @@ from collector.core import Core, Round, Tick, open_core, opened_pool
 from collector.intake.keyring import REFRESH
 from collector.intake.maintain import Keep, fold, forget_marked, maintain, make_partitions
 from collector.listeners import SHUTDOWN, bound, listen, public_tls, reserved
+from collector.metrics import OTHER, UNKNOWN
+from collector.model import Certificate, ProjectId
 from collector.notify.channel import Channel
 from collector.notify.chosen import ChannelConfig
 from collector.notify.config import configured
@@ -27,20 +29,26 @@ from collector.notify.opening import opened
 from collector.pinfall_toml import PinfallToml
 from collector.probing.expiries import expiries as certificate_expiries
 from collector.probing.resolving import Resolve, system_resolver
+from collector.probing.roots import public_roots as trusted_roots
 from collector.probing.rounds import Prober
+from collector.probing.trust import check
 from collector.settings import Address, Settings
 from collector.watch import expiries, learn
 from collector.watch.adoption import Adoption
-from collector.watch.public_trust import is_trusted
+from collector.watch.count import Counting
+from collector.watch.egress import Egress
+from collector.watch.judge import Judging
+from collector.watch.roots import public_roots
 from collector.watch.rotations import look_for_rotations
 from collector.web.access import Access
+from collector.web.api.causes import Causes
 from collector.web.api.certs import Certs
 from collector.web.api.change import Changes
 from collector.web.api.imports import Imports
 from collector.web.api.manage import Manage
 from collector.web.api.notify import NotifyTest
 from collector.web.api.people import People
-from collector.web.api.pin_lint import PinLint, none_served
+from collector.web.api.pin_lint import PinLint
 from collector.web.api.pins import Pins
 from collector.web.api.preflight import Preflights
 from collector.web.api.probes import Probes
@@ -140,7 +148,7 @@ async def collecting(
             fleet = Fleet(workers, lambda link, n: command(link, n, address), core.metrics)
         prober = Prober(core.pool, clock, config.hosts, resolve)
         await stack.enter_async_context(prober.running())
-        rounds = (*_rounds(core, access, fleet), ("probe", 5.0, prober.tick))
+        rounds = (*_rounds(core, access, fleet, config), ("probe", 5.0, prober.tick))
         await core.go_round(stack, rounds)
         if fleet is None:
             tls = await public_tls(stack, settings)
@@ -205,9 +213,15 @@ def _public(core: Core, tls: ssl.SSLContext | None) -> web.ServerRunner:
     return web.ServerRunner(listener, shutdown_timeout=SHUTDOWN)
 
 
-def _rounds(core: Core, access: Access, fleet: Fleet | None) -> tuple[Round, ...]:
+def _rounds(
+    core: Core, access: Access, fleet: Fleet | None, config: PinfallToml
+) -> tuple[Round, ...]:
     """Of the one process that has them all."""
     pool, settings = core.pool, core.settings
+    roots = public_roots()
+    egress = Egress((n.cidr for n in config.networks), lambda: core.day_secrets.known)
+    counting = Counting(pool, core.metrics, core.clock, _label(core), roots, egress)
+    judging = Judging(pool, core.clock, roots)
     keep = Keep(settings.retention_days, settings.rollup_days, settings.audit_days)
 
     def upkeep() -> Awaitable[None]:
@@ -217,7 +231,7 @@ def _rounds(core: Core, access: Access, fleet: Fleet | None) -> tuple[Round, ...
         core.metrics.expiries(await certificate_expiries(pool, core.clock()))
 
     async def rotate() -> None:
-        core.metrics.tell_rotations(await look_for_rotations(pool, core.clock(), is_trusted))
+        core.metrics.tell_rotations(await look_for_rotations(pool, core.clock(), _is_trusted))
 
     return (
         ("keys", REFRESH, fleet.forgetting_projects(core.keys) if fleet else core.keys),
@@ -234,8 +248,25 @@ def _rounds(core: Core, access: Access, fleet: Fleet | None) -> tuple[Round, ...
         ("rotations", 60.0, rotate),
         ("learn", learn.EVERY, learn.Learner(pool, core.clock).tick),
         ("pin_expiries", expiries.EVERY, expiries.Expiries(pool, core.metrics).tick),
+        ("count", 5.0, counting.tick),
+        ("causes", 10.0, judging.tick),
         *_spooling(core),
     )
+
+
+def _is_trusted(chain: Sequence[Certificate], host: str, at: datetime) -> bool:
+    return check(chain, host, at, trusted_roots()).trusted
+
+
+def _label(core: Core) -> Callable[[int, str], tuple[str, str]]:
+    """Project and host as metrics name them."""
+
+    def label(project: int, host: str) -> tuple[str, str]:
+        name = core.keyring.projects.get(ProjectId(project), UNKNOWN)
+        is_admitted = (ProjectId(project), host) in core.intake.known.admitted
+        return name, host if is_admitted else OTHER
+
+    return label
 
 
 def _spooling(core: Core) -> list[Round]:
@@ -275,9 +306,10 @@ def _operator_app(
             Probes(reading, changes, config.hosts),
             rotations,
             Pins(reading, core.keyring, core.intake, changes),
-            PinLint(reading, none_served, core.clock),
+            PinLint(reading, core.clock),
             Preflights(reading, changes, core.clock),
             HostAdvice(reading, core.clock),
+            Causes(reading, changes),
         ),
     ]
     return operator_app(access, routes)

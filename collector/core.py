@@ -14,6 +14,7 @@ import structlog
 from collector.background import every, running
 from collector.errors import StoreError
 from collector.intake import mirror
+from collector.intake.asn import open_table
 from collector.intake.day_secrets import DaySecrets
 from collector.intake.keyring import Keyring
 from collector.intake.limits import Limits
@@ -210,6 +211,7 @@ async def open_core(
     keyring = Keyring(pool, settings.hash_key)
     day_secrets = DaySecrets(pool)
     taking = Taking(intake, metrics, day_secrets, Newness(keyring.owns))
+    taking.asns = open_table(settings.asn_db) if settings.asn_db else None
     limits = Limits(settings.source_rate, settings.source_burst)
     door = Door(metrics, room(settings.max_connections), intake.fill, settings.trusted_proxies)
     taking.pressure = lambda: door.pressure

@@ -286,9 +286,14 @@ def operator_network_of(address: IPAddress) -> bytes:
 
 
 @lru_cache(maxsize=32_768)
-def networks(secret_of_the_day: bytes, network: bytes) -> tuple[bytes, bytes]:
-    """The hashes of a network, as ``network_of`` tells it, and of the operator network that it lies in."""
+def networks(
+    secret_of_the_day: bytes, network: bytes, asn: int | None = None
+) -> tuple[bytes, bytes]:
+    """The hashes of a network, as ``network_of`` tells it, and of the operator network that it lies in:
+    the autonomous system, where a table says which."""
     operator = network[:2] if len(network) == 3 else network[:4]
+    if asn is not None:
+        operator = b"AS%d" % asn
     return (
         network_hash(secret_of_the_day, "network", network),
         network_hash(secret_of_the_day, "operator", operator),

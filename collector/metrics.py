@@ -37,8 +37,11 @@ TASKS = (
     "rotations",
     "learn",
     "pin_expiries",
+    "count",
+    "causes",
 )
 REFUSALS = ("not_http", "crowded", "overloaded", "too_slow")
+CLASSES = ("self", "interception", "unknown")  # whose chain a new install was shown
 SOURCES = ("trusted", "public")  # whose word a number of connections is
 OTHER = "other"  # the host of what is not admitted
 UNKNOWN = "unknown"  # the project of a key that is not known, the dialect of what was not read
@@ -68,6 +71,11 @@ class Metrics:
         self.pin_failures = Counter(
             "pinfall_pin_failures_total", "Violations of production of kind pin_mismatch.",
             ["project", "host", "platform", "enforced"], registry=registry,
+        )  # fmt: skip
+        self.new_installs = Counter(
+            "pinfall_new_installs_total",
+            "Installs of production newly affected by failing pins, within the caps of networks.",
+            ["project", "host", "class"], registry=registry,
         )  # fmt: skip
         self.ignored = Counter(
             "pinfall_reports_ignored_total", "Items that say nothing about certificates, by what they are.",
@@ -273,6 +281,8 @@ class Metrics:
                 self.pin_failures.labels(
                     project=project, host=host, platform=platform, enforced=enforced
                 )
+        for class_ in CLASSES:
+            self.new_installs.labels(project, host, class_)
         for source in SOURCES:
             for result in ("ok", "pin_failure"):
                 self.client_connections.labels(
@@ -291,7 +301,9 @@ class Metrics:
             if host == OTHER and project in self._projects:
                 continue
             self._hosts.discard((project, host))
-            for metric in (self.violations, self.pin_failures, self.client_connections):
+            for metric in (
+                self.violations, self.pin_failures, self.client_connections, self.new_installs,
+            ):  # fmt: skip
                 metric.remove_by_labels({"project": project, "host": host})
 
 

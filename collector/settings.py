@@ -72,6 +72,7 @@ class Settings:
     audit_days: int = 400
     log_format: str = "auto"  # json, console, or auto: json unless stderr is a terminal
     log_level: str = "info"
+    asn_db: Path | None = None  # whose network is whose: MMDB, or TSV as iptoasn.com has it
     config: Path | None = None  # pinfall.toml: hosts to probe, networks, runbooks, channels
     postgres_bin: str | None = None  # PostgreSQL's programs for `up`, `backup`, `restore`
 
@@ -169,6 +170,7 @@ _READ: dict[str, tuple[Callable[[str], object], str]] = {
     "audit_days": (_days, "a number of days from 1 to 3650"),
     "log_format": (_one_of("auto", "json", "console"), "auto, json or console"),
     "log_level": (_one_of("debug", "info", "warning", "error"), "debug, info, warning or error"),
+    "asn_db": (Path, "a path"),
     "config": (Path, "a path"),
     "postgres_bin": (str, "a directory"),
 }

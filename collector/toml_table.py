@@ -3,32 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-_ENV = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _TEXT = 4096  # characters
 _LARGEST = 4 * 1024 * 1024  # bytes of a file that is named
-
-
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """A text that stands elsewhere: in an environment variable, or in a file (read when it is used, so
-    that it can be renewed). ``repr`` shows where, never what."""
-
-    env: str | None = None
-    file: Path | None = None
-
-    def value(self) -> str:
-        """Without blanks around it. Raises ValueError where there is none, OSError for a file."""
-        told = os.environ.get(self.env or "", "") if self.file is None else self.file.read_text()
-        if not told.strip():
-            raise ValueError("is empty")
-        return told.strip()
 
 
 @dataclass(slots=True)
@@ -101,26 +82,6 @@ class Table:
             self.wrong(name, f"should be {' or '.join(choices)}" + near)
             return usual
         return value
-
-    def secret(self, name: str, *, needed: bool = False) -> Secret | None:
-        """``env:NAME`` or ``file:PATH``, and there now. It never stands in the file itself."""
-        value = self.text(name, needed=needed)
-        if value is None:
-            return None
-        kind, _, rest = value.partition(":")
-        if kind == "env" and _ENV.fullmatch(rest):
-            secret = Secret(env=rest)
-        elif kind == "file" and rest:
-            secret = Secret(file=self.directory / Path(rest).expanduser())
-        else:
-            self.wrong(name, "should be env:NAME or file:PATH")
-            return None
-        try:
-            secret.value()
-        except (OSError, ValueError):
-            self.wrong(name, f"{value}: {'is not set' if kind == 'env' else 'cannot be read'}")
-            return None
-        return secret
 
     def file(self, name: str, *, needed: bool = False) -> Path | None:
         """``file:PATH``, of a file that can be read."""

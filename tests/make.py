@@ -58,6 +58,10 @@ class Issued:
         spki = self.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         return base64.b64encode(sha256(spki).digest()).decode()
 
+    @property
+    def pin_hex(self) -> str:
+        return base64.b64decode(self.pin).hex()
+
 
 def name(common: str | None, organisation: str | None = "Pinfall Test") -> x509.Name:
     parts = [x509.NameAttribute(NameOID.COMMON_NAME, common)] if common else []

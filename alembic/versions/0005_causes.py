@@ -198,6 +198,7 @@ _UP = (
     """,
     "CREATE INDEX counted_install_at ON counted_install (project, host, class, at)",
     "CREATE INDEX counted_install_install ON counted_install (install, at)",
+    "CREATE INDEX counted_install_network ON counted_install (network, at) WHERE within_cap",
 )
 _DOWN = (
     "DROP TABLE counted_install",

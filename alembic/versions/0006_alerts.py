@@ -57,6 +57,17 @@ _UP = (
     )
     """,
     "CREATE INDEX alert_note_alert ON alert_note (alert, id)",
+    # What people did about an alert, until the watcher has taken it in.
+    """
+    CREATE TABLE alert_order (
+        id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        alert text NOT NULL REFERENCES alert ON DELETE CASCADE,
+        what  text NOT NULL CHECK (what IN ('acknowledge', 'silence', 'resolve', 'forged')),
+        until timestamptz,  -- of a silence; NULL: it ends
+        who   text NOT NULL,
+        at    timestamptz NOT NULL
+    )
+    """,
     # One alert state owed to one channel. A channel is a name: its address and secrets are not here.
     """
     CREATE TABLE delivery_out (
@@ -103,7 +114,7 @@ _UP = (
 )
 _DOWN = (
     "DROP TABLE detector_state", "DROP TABLE watcher_lease", "DROP TABLE delivery_out",
-    "DROP TABLE alert_note", "DROP TABLE silence", "DROP TABLE alert",
+    "DROP TABLE alert_order", "DROP TABLE alert_note", "DROP TABLE silence", "DROP TABLE alert",
 )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from collector.commands import running
 from collector.commands.options import add_data, data_directory
 from collector.embedded.binaries import choose
 from collector.errors import PinfallError, SettingsError
+from collector.intake.asn import open_table
 from collector.notify.config import configured
 from collector.settings import Settings, load_settings
 
@@ -59,6 +60,17 @@ def _spool(settings: Settings) -> list[str]:
     return []
 
 
+def _asn_db(settings: Settings) -> list[str]:
+    try:
+        if settings.asn_db is not None:
+            open_table(settings.asn_db)
+    except SettingsError as error:
+        return [str(error)]
+    except OSError as error:
+        return [f"PINFALL_ASN_DB: {settings.asn_db}: {error.strerror}"]
+    return []
+
+
 def _config(settings: Settings) -> list[str]:
     try:
         configured(pinfall_toml.load(settings.config), os.environ)
@@ -98,6 +110,7 @@ def run(told: argparse.Namespace) -> int:
         mistakes += _tls(settings)
         mistakes += _spool(settings)
         mistakes += _config(settings)
+        mistakes += _asn_db(settings)
         if settings.postgres_bin or not settings.database_url:
             try:
                 choose(settings.postgres_bin)

@@ -10,6 +10,7 @@ registered; 2 wrong usage, or a file that cannot be read; 4 the server did not a
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ from collector.errors import NoAnswerError, PinfallError
 from collector.model import Certificate
 from collector.pins.model import ShippedPinSet
 from collector.pins.readers import LIMIT, read
+from collector.probing.asking import chain_of
 from collector.reports.line import utc
 from collector.reports.pem import ChainFile
 from collector.web.api.preflight_asked import host_of, path_of_files, share_of, time_of
@@ -38,10 +40,16 @@ EXAMPLES = """examples:
   pinfall preflight api.example.com --chain new.pem --at 2026-12-01T06:00:00Z --json
 """
 ReadPins = Callable[[bytes, str], Sequence[ShippedPinSet]]
-AskHost = Callable[[str, int], Sequence[Certificate]]  # host, port -> leaf first
 
 
-ask_staging: AskHost | None = None  # raises NoAnswerError
+def ask_staging(host: str, port: int) -> Sequence[Certificate]:
+    """What a staging endpoint serves first. Raises NoAnswerError."""
+    found = asyncio.run(chain_of(host, port, allow_private=True))
+    for answer in found.answers:
+        if answer.chain:
+            return answer.chain
+    why = next((answer.state for answer in found.answers), "no address")
+    raise NoAnswerError(f"{host}:{port} serves no chain: {why}")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,8 +60,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="PEM in any order, DER, PKCS#7, or a request (CSR); '-': stdin",
     )
-    if ask_staging is not None:
-        what.add_argument("--staging", metavar="HOST:PORT", help="the chain that is served there")
+    what.add_argument("--staging", metavar="HOST:PORT", help="the chain that is served there")
     parser.add_argument("--issuer", metavar="FILE", help="of a request, or a private root")
     parser.add_argument("--at", metavar="T", help="when it will be served (default: now)")
     parser.add_argument(
@@ -119,7 +126,6 @@ def _chain(told: argparse.Namespace, host: str) -> ChainFile:
     name, _, port = told.staging.rpartition(":")
     if not name or not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         raise PinfallError("--staging: should be HOST:PORT")
-    assert ask_staging is not None
     return ChainFile(chain=tuple(ask_staging(name.strip("[]"), int(port))))
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from collector.detect.kinds import Severity
-from collector.detect.spike import Verdict
+from collector.detect.spike_state import Verdict
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):

@@ -65,7 +65,7 @@ def least(facts: Facts, *, changed: bool, cold: bool) -> int:
         if not facts.chains or facts.uncovered:
             return 12
         return 8 if cold else 5
-    if not facts.registry and not facts.chains:
+    if not facts.chains:
         return 100
     return _CROWD
 
@@ -88,7 +88,7 @@ def held(
         return Held.CLASS
     if not changed and cold:
         return Held.COLD
-    if not changed and not facts.checked and (facts.probed or facts.registry):
+    if not changed and not facts.checked and facts.probed:
         return Held.NO_CHANGE
     count = min(count, int(spread / _SPREAD))
     if count < least(facts, changed=changed, cold=cold):

@@ -90,7 +90,7 @@ def follow(incident: Incident, signs: Signs, now: int) -> Incident:
     peak_retries = max(incident.peak_retries, signs.retries or 0.0)
     is_low = (
         signs.retries is not None
-        and peak_retries > 0
+        and peak_retries >= _RETRIES_TELL
         and (signs.retries <= _RETRIES * peak_retries)
     )
     return Incident(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from collector.detect.cause_event import Source
-from collector.detect.spike import Verdict
+from collector.detect.spike_state import Verdict
 
 _WORST_LEAD = 60  # characters of what reports name
 _CHANGED = {

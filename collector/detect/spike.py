@@ -21,12 +21,12 @@ from collector.detect.resolve import (
     REOPEN_QUIETLY,
     Closed,
     Incident,
-    Rule,
     Signs,
     follow,
     is_quiet_return,
     over,
 )
+from collector.detect.spike_state import NOTHING_KNOWN, Known, State, Verdict
 from collector.detect.sudden import is_sudden
 from collector.detect.surprise import WINDOWS_PRICE, surprise
 from collector.detect.windows import WIDTHS
@@ -34,71 +34,6 @@ from collector.detect.windows import WIDTHS
 _SHARE = 0.02  # of the other classes, installs that are taken for self by mistake
 _SUSPICIOUS = 4.0  # s from which nothing is learned
 _LEAST_SHARE = 0.0002  # of the connections of an hour, that must fail where successes are known
-
-
-class State(msgspec.Struct, frozen=True, kw_only=True):
-    """What survives a restart, stored with the minute it was worked out for.
-
-    evaluated_to: the last minute that was looked at. seen, expected: A and B of the drift. restart:
-    minutes before it are in no window. quiet: the open incident is an old one that nobody is told of.
-    """
-
-    evaluated_to: int
-    seen: float = 0.0
-    expected: float = 0.0
-    suspicious_at: int | None = None
-    restart: int = 0
-    severity: Severity | None = None
-    quiet: bool = False
-    incident: Incident | None = None
-    closed: Closed | None = None
-
-    def to_json(self) -> bytes:
-        return msgspec.json.encode(self)
-
-    @classmethod
-    def from_json(cls, data: bytes) -> State:
-        return msgspec.json.decode(data, type=cls)
-
-
-class Known(msgspec.Struct, frozen=True, kw_only=True):
-    """What a minute is judged with, beside the counts of failures.
-
-    fix: minute of the known fix. successes_60: successes of the last hour, from trusted keys only.
-    successes, usual, retries: see ``resolve.Signs``. lead: leading leaf and app version.
-    """
-
-    changes: tuple[Change, ...] = ()
-    gaps: tuple[Gap, ...] = ()
-    fix: int | None = None
-    successes_60: int | None = None
-    successes: int | None = None
-    usual: float = 0.0
-    retries: float | None = None
-    lead: str = ""
-
-
-NOTHING_KNOWN = Known()
-
-
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """A host at one minute.
-
-    severity: of the open spike, None: none is open. quiet: open, but nobody needs to hear of it.
-    score: S with its bonus, of the window that ends now and is ``minutes`` long, in which ``count``
-    installs failed where ``expected`` were usual. held: why the count alone does not page.
-    resolved: the rule that ended a spike in this minute.
-    """
-
-    severity: Severity | None
-    quiet: bool
-    score: float
-    minutes: int
-    count: int
-    expected: float
-    held: Held
-    tau: int | None
-    resolved: Rule | None = None
 
 
 def look(
@@ -177,7 +112,7 @@ def _best(
                 why = Held.SUCCESSES
             else:
                 if sudden is None:
-                    sudden = _is_sudden(memory, facts, change, now)
+                    sudden = _is_sudden(memory, facts, known, change, now)
                 why = Held.SUDDEN if sudden else why
         severity = None
         if why is Held.NOTHING:
@@ -200,10 +135,12 @@ def _is_small(known: Known, count: int, minutes: int) -> bool:
     return count < _LEAST_SHARE * (connected + count)
 
 
-def _is_sudden(memory: Memory, facts: Facts, change: Change | None, now: int) -> bool:
+def _is_sudden(memory: Memory, facts: Facts, known: Known, change: Change | None, now: int) -> bool:
     """Only asked where made-up reports look like real ones, of a change that a probe timed."""
     if change is None or facts.checked or not facts.probed or change.source is not Source.PROBED:
         return False
+    if any(ended > change.at for _, ended in known.gaps):
+        return False  # nobody was there to see it begin
     return is_sudden(memory.windows, change, now)
 
 

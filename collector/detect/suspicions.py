@@ -10,7 +10,7 @@ import msgspec
 from collector.detect.finding import NOTHING, Finding
 from collector.detect.kinds import Severity
 from collector.detect.saying import expected, installs, minutes, named, span
-from collector.detect.spike import Verdict
+from collector.detect.spike_state import Verdict
 
 _FEW = 3
 _PROBED_FOR = timedelta(days=7)

@@ -66,14 +66,16 @@ def prepare(
     received_at: datetime,
     day_secret: bytes,
     nth: int = 0,
+    asn: int | None = None,
 ) -> Row:
-    """day_secret: of the UTC day of ``received_at``. nth: see ``fingerprint.delivery``.
+    """day_secret: of the UTC day of ``received_at``. nth: see ``fingerprint.delivery``. asn: of the
+    sender's network, where a table tells.
 
     A chain that was never seen leaves the row deferred: see ``looked_into``.
     """
     path = known_path(violation.main_chain)
     install = install_hash(key.secret, violation)
-    network, operator_network = networks(day_secret, network_of(sender.address))
+    network, operator_network = networks(day_secret, network_of(sender.address), asn)
     served, validated = violation.served_chain, violation.validated_chain
     return Row(
         violation=violation,
@@ -188,6 +190,7 @@ def prepare_all(
     sender: Sender,
     received_at: datetime,
     secret: bytes,
+    asn: int | None = None,
 ) -> list[Entry]:
     """Rows and samples, in order. Equal samples of success are told apart by their place."""
     entries: list[Entry] = []
@@ -196,13 +199,13 @@ def prepare_all(
         if isinstance(item, Window):
             entries.append(prepare_window(item, key, sender, received_at, secret))
             continue
-        row = prepare(item, key, sender, received_at, secret)
+        row = prepare(item, key, sender, received_at, secret, 0, asn)
         if item.kind is not Kind.OK:
             entries.append(row)
             continue
         nth = places.get(row.delivery.key, 0)
         places[row.delivery.key] = nth + 1
         if nth:
-            row = prepare(item, key, sender, received_at, secret, nth)
+            row = prepare(item, key, sender, received_at, secret, nth, asn)
         entries.append(sample_of(row))
     return entries

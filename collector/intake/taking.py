@@ -11,6 +11,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from collector.errors import Reason, ReportError
+from collector.intake.asn import AsnTable
 from collector.intake.day_secrets import DaySecrets
 from collector.intake.durable import Outcome, Waiter
 from collector.intake.keyring import Key
@@ -42,13 +43,15 @@ _OVER: Verdict = ("shed", Reason.OVER_LIMIT)
 
 @dataclass(slots=True)
 class Taking:
-    """pressure: 0, or 1: unknown keys are dropped, 2: rows are stored as counts only."""
+    """pressure: 0, or 1: unknown keys are dropped, 2: rows are stored as counts only. asns: tells operator
+    networks apart by autonomous system; without it they are told apart by prefix."""
 
     intake: Intake
     metrics: Metrics
     secrets: DaySecrets
     newness: Newness
     pressure: Callable[[], int] = lambda: 0
+    asns: AsnTable | None = None
     _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "paths"))
 
     def take_known(
@@ -66,12 +69,15 @@ class Taking:
         secret = self.secrets.now(received_at)
         if secret is None:
             return False
-        row = prepare(item, key, sender, received_at, secret)
+        row = prepare(item, key, sender, received_at, secret, 0, self._asn(sender))
         if self.intake.known.is_new(row):
             return False
         self.metrics.receive(1)
         self.intake.put((row,), done)
         return True
+
+    def _asn(self, sender: Sender) -> int | None:
+        return None if self.asns is None else self.asns.number(sender.address)
 
     async def take(
         self,
@@ -132,7 +138,7 @@ class Taking:
         told = [item for _, item in storable]
         if pressure:
             told = [_without_detail(item) for item in told]
-        entries = prepare_all(told, key, sender, received_at, secret)
+        entries = prepare_all(told, key, sender, received_at, secret, self._asn(sender))
         known = self.intake.known
         if any(isinstance(entry, Row) and known.is_new(entry) for entry in entries):
             entries = await self._look_into(entries)

@@ -133,3 +133,47 @@ async def channels_told(connection: Connection, id_: str) -> Collection[str]:
         id_,
     )
     return {row["channel"] for row in rows}
+
+
+_OF_HOST = """
+SELECT id, kind, severity, state, started_at, updated_at, ended_at, body ->> 'summary' AS summary
+FROM alert WHERE project = $1 AND host = $2 AND (state = 'firing' OR ended_at >= $3)
+ORDER BY started_at DESC LIMIT 100
+"""
+
+
+async def of_host(
+    connection: Connection, project: int, host: str, since: datetime
+) -> list[asyncpg.Record]:
+    """Those that fire or ended since then, the newest first."""
+    return await connection.fetch(_OF_HOST, project, host, since)
+
+
+_LISTED = f"""
+SELECT {_COLUMNS} FROM alert AS a JOIN project p ON p.id = a.project AND p.forgotten_at IS NULL
+WHERE ($1::text IS NULL OR a.state = $1) AND ($2::text IS NULL OR p.name = $2)
+    AND ($3::text IS NULL OR a.host = $3)
+ORDER BY a.state, a.updated_at DESC, a.id LIMIT $4
+"""  # noqa: S608
+
+
+async def listed(
+    connection: Connection, *, state: str | None, project: str | None, host: str | None, limit: int
+) -> list[Alert]:
+    """What fires first, and of those what changed last."""
+    return [_alert(row) for row in await connection.fetch(_LISTED, state, project, host, limit)]
+
+
+async def notes(connection: Connection, id_: str) -> list[asyncpg.Record]:
+    return await connection.fetch(
+        "SELECT at, who, note FROM alert_note WHERE alert = $1 ORDER BY id", id_
+    )
+
+
+async def deliveries(connection: Connection, id_: str) -> list[asyncpg.Record]:
+    """What channels were told, or are owed, in the order of what happened."""
+    return await connection.fetch(
+        "SELECT channel, event, state, created_at, due_at, tries, last_error, ended_at FROM delivery_out"
+        " WHERE alert = $1 ORDER BY id LIMIT 200",
+        id_,
+    )

@@ -33,6 +33,8 @@ _OF_INSTALL = (
     "DELETE FROM sighting WHERE project = $1 AND install = ANY($2)",
     "DELETE FROM violation WHERE project = $1 AND install = ANY($2)",
     "DELETE FROM connection_window WHERE project = $1 AND install = ANY($2)",
+    # After sightings: who counts one holds it, and has committed then.
+    "DELETE FROM counted_install WHERE project = $1 AND install = ANY($2)",
 )
 
 
@@ -135,6 +137,7 @@ _CHUNKS = (
         _CHUNK.format(table=table, key=key)
         for table, key in (
             ("sighting", "id"),
+            ("counted_install", "id"),
             ("connection_delta", "id"),
             ("quarantine", "id"),
             ("ledger_delta", "id"),
@@ -147,7 +150,8 @@ _CHUNKS = (
     WITH gone AS (
         DELETE FROM signature WHERE id IN (SELECT id FROM signature WHERE project = $1 LIMIT $2)
         RETURNING id
-    ), deltas AS (DELETE FROM signature_delta WHERE signature IN (SELECT id FROM gone))
+    ), deltas AS (DELETE FROM signature_delta WHERE signature IN (SELECT id FROM gone)),
+    relabels AS (DELETE FROM relabel WHERE signature IN (SELECT id FROM gone))
     SELECT count(*) FROM gone
     """,
 )

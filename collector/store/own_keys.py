@@ -10,6 +10,7 @@ import asyncpg
 
 from collector.errors import NotFoundError, PinfallError
 from collector.model import ProjectId
+from collector.store import rotations
 from collector.store.connect import Connection
 
 MOST = 10_000  # in all: every process holds them in memory
@@ -88,6 +89,17 @@ async def remove(connection: Connection, spki_sha256: bytes, project: ProjectId 
     return int(gone.rpartition(" ")[2])
 
 
+# What a probe saw lately, and what was declared to come, is ours as well.
+_OURS = """
+SELECT project, spki_sha256 FROM own_key
+UNION
+SELECT NULL::int, leaf FROM served_chain WHERE last_seen > now() - interval '9 days'
+UNION
+SELECT project, unnest(new_leaves) FROM rotation WHERE at > now() - interval '9 days'
+"""
+
+
 async def all_of(connection: Connection) -> set[Own]:
-    rows = await connection.fetch("SELECT project, spki_sha256 FROM own_key")
-    return {(row["project"], row["spki_sha256"]) for row in rows}
+    """Registered, probed or declared."""
+    found = {(row["project"], row["spki_sha256"]) for row in await connection.fetch(_OURS)}
+    return found | {(None, leaf) for leaf in await rotations.declared_leaves(connection)}

@@ -21,11 +21,19 @@ def _bench(*arguments: object) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("arguments", [[], ["ingest"], ["queries"], ["memory"]])
+@pytest.mark.parametrize("arguments", [[], ["ingest"], ["queries"], ["memory"], ["causes"]])
 def test_help_shows_examples(arguments: list[str]) -> None:
     told = _bench(*arguments, "--help")
     assert (told.returncode, told.stderr) == (0, "")
     assert "./pinfall bench" in told.stdout
+
+
+def test_causes_are_judged_right(tmp_path: Path) -> None:
+    told = _bench("causes", "--out", tmp_path)
+    assert (told.returncode, told.stderr) == (0, "")
+    found = json.loads((tmp_path / "causes.json").read_text())
+    assert found["right"] == found["cases"] >= 80
+    assert "own_rotation" in told.stdout
 
 
 def test_the_launcher_knows_it(checkout: Path) -> None:

@@ -12,7 +12,6 @@ from tests.web.conftest import Site, chosen, site
 
 __all__ = ["chosen", "site"]
 PLACE = Path(__file__).parents[2] / "dashboards" / "prometheus"
-TO_COME = {"pinfall_new_installs_total"}  # counted by the detector, which is not there yet
 
 
 TESTS = ("recording.test.yml", "alerts.test.yml", "weeks.test.yml")
@@ -38,7 +37,7 @@ def test_rules_ask_for_metrics_that_there_are() -> None:
         for metric in Metrics().registry.collect()
         for name in (metric.name, f"{metric.name}_total")
     }
-    assert asked - there == TO_COME
+    assert asked <= there
 
 
 async def test_what_is_scraped_is_clean(site: Site) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from collector.detect.cause_event import Change, Source
 from collector.detect.gates import Facts
 from collector.detect.memory import Memory
-from collector.detect.spike import NOTHING_KNOWN, Known, State, Verdict, look
+from collector.detect.spike import look
+from collector.detect.spike_state import NOTHING_KNOWN, Known, State, Verdict
 from collector.detect.windows import Minute
 
 START = 480_000 * 60  # minutes since 1970

@@ -7,7 +7,8 @@ import msgspec
 from collector.detect.cause_event import Change, Source
 from collector.detect.kinds import Severity
 from collector.detect.resolve import Rule
-from collector.detect.spike import Known, Verdict, forged
+from collector.detect.spike import forged
+from collector.detect.spike_state import Known, Verdict
 from tests.detect.spikes import START, Host, rotated
 
 PAGE = Severity.PAGE
@@ -82,6 +83,12 @@ def test_r3_clients_that_tell_each_time_are_quiet_for_an_hour() -> None:
     host.run(30, retries(1000.0), own=lambda _: 20)
     assert not ended(host.run(90, retries(60.0), own=lambda _: 5))
     assert ended(host.run(90, retries(50.0), own=lambda _: 5)) == [(60, Rule.RETRIES)]
+
+
+def test_r3_says_nothing_of_a_few() -> None:
+    host = broken()
+    host.run(30, retries(99.0), own=lambda _: 20)
+    assert not ended(host.run(90, retries(0.0), own=lambda _: 5))
 
 
 def test_r4_a_day_of_quiet_and_no_less() -> None:

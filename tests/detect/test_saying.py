@@ -10,7 +10,7 @@ from collector.detect.cause_event import Source
 from collector.detect.gates import Held
 from collector.detect.kinds import Severity
 from collector.detect.saying import expected, minutes, named, odds, span, spike
-from collector.detect.spike import Verdict
+from collector.detect.spike_state import Verdict
 
 
 def verdict(count: int = 48, window: int = 5, tau: int | None = 1000) -> Verdict:

@@ -12,13 +12,16 @@ from hypothesis import strategies as st
 from collector.detect.cause_event import Change, Source
 from collector.detect.gates import Facts, Held
 from collector.detect.kinds import Severity
-from collector.detect.spike import Known, State, look
+from collector.detect.spike import look
+from collector.detect.spike_state import Known, State
 from collector.detect.windows import Minute
 from tests.detect.spikes import QUIET, START, Host, rotated
 
 PAGE, TICKET = Severity.PAGE, Severity.TICKET
 CHECKED, BLIND = Facts(registry=True), Facts(probed=False)
 CHAINLESS = Facts(chains=False)
+HASHES = Facts(chains=False, registry=True)
+DARK = Facts(chains=False, probed=False, registry=True)
 UNCOVERED = Facts(uncovered=True)
 
 
@@ -37,6 +40,9 @@ UNCOVERED = Facts(uncovered=True)
         pytest.param(CHECKED, QUIET, Known(), 29, None, Held.FEW, id="29 without change"),
         pytest.param(CHECKED, QUIET, Known(), 40, PAGE, Held.NOTHING, id="40 that agree with pins"),
         pytest.param(BLIND, QUIET, Known(), 40, PAGE, Held.NOTHING, id="nobody can tell"),
+        pytest.param(HASHES, QUIET, Known(), 900, TICKET, Held.NO_CHANGE, id="pins are no proof"),
+        pytest.param(DARK, QUIET, Known(), 99, TICKET, Held.FEW, id="nobody can tell, no chains"),
+        pytest.param(DARK, QUIET, Known(), 120, PAGE, Held.NOTHING, id="a hundred without chains"),
         pytest.param(Facts(pages=False), QUIET, rotated(), 29, None, Held.CLASS, id="a wave of 29"),
         pytest.param(Facts(pages=False), QUIET, rotated(), 30, TICKET, Held.CLASS, id="a wave of 30"),
         pytest.param(Facts(), [60] * 504, rotated(), 6, None, Held.USUAL, id="a busy host"),

@@ -10,7 +10,7 @@ from collector.detect.finding import NOTHING, Finding, of_spike
 from collector.detect.gates import Facts, Held
 from collector.detect.kinds import AlertKind, Severity
 from collector.detect.served import Rotation, RotationState
-from collector.detect.spike import Known, Verdict
+from collector.detect.spike_state import Known, Verdict
 from collector.detect.standing import (
     backup_pin_missing,
     certificate_expiring,

@@ -9,7 +9,7 @@ import pytest
 from collector.detect.cause_event import Change, Source
 from collector.detect.gates import Facts, Held
 from collector.detect.kinds import Severity
-from collector.detect.spike import Known
+from collector.detect.spike_state import Known
 from tests.detect.spikes import START, Host, rotated
 
 
@@ -37,6 +37,13 @@ def burst(at: int) -> int:
             Known(changes=(Change(at=START, source=Source.DECLARED),)),
             Held.NOTHING,
             id="declared, and perhaps done later",
+        ),
+        pytest.param(
+            burst,
+            Facts(),
+            Known(changes=rotated().changes, gaps=((START + 5, START + 100),)),
+            Held.NOTHING,
+            id="the collector was away",
         ),
         pytest.param(canary, Facts(), rotated(), Held.NOTHING, id="a rollout in steps"),
         pytest.param(lambda at: at // 20, Facts(), rotated(), Held.NOTHING, id="a slow rollout"),

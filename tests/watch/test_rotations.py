@@ -12,15 +12,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from collector.detect.served import Rotation, RotationState
 from collector.intake.keyring import Key
 from collector.model import Certificate, ProjectId
+from collector.probing.roots import roots_of
+from collector.probing.trust import check
 from collector.reports.certificates import certificate_from_der
 from collector.store import hosts, rotations
-from collector.watch.public_trust import is_trusted
 from collector.watch.rotations import look_for_rotations
 from tests.conftest import Clock
 from tests.intake.running import flushing, project
@@ -95,7 +95,8 @@ def authorities() -> tuple[Authority, Authority]:
 
 
 def trusts(chain: Sequence[Certificate], host: str, at: datetime) -> bool:
-    return is_trusted(chain, host, at, verification.Store([authorities()[0].certificate]))
+    root = authorities()[0].certificate.public_bytes(Encoding.PEM)
+    return check(chain, host, at, roots_of(root, is_public=True)).trusted
 
 
 async def look(pool: asyncpg.Pool, now: datetime) -> list[Rotation]:

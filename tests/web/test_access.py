@@ -81,6 +81,8 @@ TABLE: list[tuple[str, str, object, Role | None]] = [
     ("POST", "/api/v1/forget", {"install": "x"}, O),
     ("GET", "/api/v1/violations", None, V),
     ("GET", "/api/v1/signatures", None, V),
+    ("GET", f"/api/v1/signatures/{SHA[:32]}", None, V),
+    ("POST", f"/api/v1/signatures/{SHA[:32]}/relabel", {"label": "interception"}, O),
     ("GET", "/api/v1/certificates", None, V),
     ("GET", f"/api/v1/certificates/{SHA}", None, V),
     ("GET", f"/api/v1/chains/{SHA[:32]}", None, V),

@@ -3,12 +3,8 @@
 from typing import Any
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 
-from collector.pins.known import Served
-from collector.store.connect import Connection
-from collector.web.api.pin_lint import PinLint
+from collector.store import served
 from tests.conftest import Clock
 from tests.make import issue
 from tests.pins.chains import Path, path
@@ -85,15 +81,9 @@ async def test_beside_what_the_hosts_served(
     site: Site, clock: Clock, pinned: str, codes: set[str]
 ) -> None:
     made: Path = path("Let's Encrypt")
-
-    async def served(_connection: Connection, host: str) -> list[Served]:
-        return [made.served(host)] if host == "api.example.com" else []
-
+    chain = [made.leaf.certificate, made.intermediate.certificate]
+    async with site.pool.acquire() as connection:
+        await served.keep(connection, "api.example.com", 443, chain, problem=None, at=clock())
     await _import(site, own_set(pins=[str(getattr(made, pinned).pin), f"sha256/{ONE}"]))
-    app = web.Application()
-    app.router.add_get("/lint", PinLint(site.pool, served, clock).lint)
-    async with TestServer(app) as server:
-        for query in ("", "?host=api.example.com"):
-            async with site.session.get(server.make_url(f"/lint{query}")) as answer:
-                findings = (await answer.json())["findings"]
-            assert {one["code"] for one in findings} == codes
+    for query in ("", "?host=api.example.com"):
+        assert {code for *_, code in await _found(site, query)} == codes

@@ -223,7 +223,7 @@ async def test_when_pins_expire_is_a_metric(site: Site) -> None:
     name = "pinfall_pin_set_expiry_timestamp_seconds{"
 
     async def told() -> list[str]:
-        await site.collector.tick("expiries")
+        await site.collector.tick("pin_expiries")
         async with site.session.get(f"{site.operator}/metrics") as response:
             lines = (await response.text()).splitlines()
         return [line for line in lines if line.startswith(name)]

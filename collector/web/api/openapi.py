@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from collector import __version__
+from collector.detect.judgement import Cause
 from collector.detect.probed import DETAIL, Asked, ProbeState
 from collector.model import ENVIRONMENTS, PLATFORMS, WORST_CHAIN, Dialect, Kind
 from collector.pins.readers import MOST as PIN_SETS
@@ -344,6 +345,18 @@ def _paths() -> Schema:
             "get": _operation("listSignatures", "What groups violations of one fault, last seen first.", V,
                               _pages("signatures", ref("Signature")),
                               parameters=[_PROJECT, _HOST, _KIND, _LIMIT, _AFTER, _EXPORT]),
+        },
+        "/signatures/{id}": {
+            "get": _operation("getSignature", "One signature, with its cause and what operators said of it.", V,
+                              ref("SignatureWithCause"),
+                              parameters=[_path("id", "As a violation names it.", _hex(16))]),
+        },
+        "/signatures/{id}/relabel": {
+            "post": _operation("relabelSignature", "Say what its cause is; null: what the rules say.", O,
+                               ref("SignatureWithCause"),
+                               parameters=[_path("id", "As a violation names it.", _hex(16))],
+                               takes=_object({}, label=nullable({"enum": [*Cause]}),
+                                             note=nullable({"type": "string", "maxLength": NOTE}))),
         },
         "/certificates": {
             "get": _operation("listCertificates", "Reported certificates, the newest first.", V,

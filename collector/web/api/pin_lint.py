@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,28 +14,26 @@ from aiohttp import web
 from collector.model import ProjectId
 from collector.pins.covering import covering
 from collector.pins.findings import Finding, releases
-from collector.pins.known import Known, Served
+from collector.pins.known import Known
 from collector.pins.lint import lint
 from collector.pins.model import ShippedPinSet
 from collector.pins.uris import uri_host
 from collector.reports.line import utc
 from collector.store import pin_sets, projects
 from collector.store.connect import Connection
+from collector.store.served import of_host
 from collector.web.api import asked
 from collector.web.api.pins import host
 from collector.web.roots import public_roots
 
-ServedOf = Callable[[Connection, str], Awaitable[Sequence[Served]]]  # of a host
 MOST = 1000  # pin sets of one look
 _HOSTS = 200  # whose chains are looked at
+_CHAINS = 50  # of a host, those seen last
 
 
 @dataclass(frozen=True, slots=True)
 class PinLint:
-    """``served``: what is known of a host's chains, the newest first."""
-
     pool: asyncpg.Pool
-    served: ServedOf
     clock: Callable[[], datetime]
 
     async def lint(self, request: web.Request) -> web.Response:
@@ -78,14 +76,9 @@ class PinLint:
         served = [
             chain
             for name in sorted(hosts)[:_HOSTS]
-            for chain in await self.served(connection, name)
+            for chain in await of_host(connection, name, limit=_CHAINS)
         ]
         return Known(served, public_roots(), await pin_sets.proven(connection, project))
-
-
-async def none_served(_connection: Connection, _host: str) -> Sequence[Served]:
-    """Where nothing probes."""
-    return ()
 
 
 def plain(finding: Finding) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from aiohttp import web
 
 from collector.web.access import Role
+from collector.web.api.causes import Causes
 from collector.web.api.certs import Certs
 from collector.web.api.imports import Imports
 from collector.web.api.manage import Manage
@@ -49,6 +50,7 @@ def api_routes(
     pin_lint: PinLint,
     preflights: Preflights,
     advice: HostAdvice,
+    causes: Causes,
 ) -> list[Route]:
     v1 = "/api/v1"
     return [
@@ -86,6 +88,8 @@ def api_routes(
         Route("POST", f"{v1}/forget", people.forget_install, O),
         Route("GET", f"{v1}/violations", read.violations, V),
         Route("GET", f"{v1}/signatures", read.signatures, V),
+        Route("GET", f"{v1}/signatures/{{id:{_ANY}}}", causes.signature, V),
+        Route("POST", f"{v1}/signatures/{{id:{_ANY}}}/relabel", causes.relabel, O),
         Route("GET", f"{v1}/certificates", read.certificates, V),
         Route("GET", f"{v1}/certificates/{{sha256:{_ANY}}}", read.certificate, V),
         Route("GET", f"{v1}/chains/{{id:{_ANY}}}", read.chain, V),

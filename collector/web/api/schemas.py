@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from collector.detect.judgement import Cause, Confidence
 from collector.detect.probed import Asked, ProbeState
 from collector.detect.served import RotationSource, RotationState
-from collector.metrics import SOURCES
+from collector.metrics import CLASSES, SOURCES
 from collector.model import ENVIRONMENTS, Dialect, Kind, TimeTrust
 from collector.pins.findings import Code, Severity
 from collector.web.access import Role
@@ -198,6 +199,21 @@ SCHEMAS: Schema = {
         " others are counted.",
         id=_HEX, project=_TEXT, host=_TEXT, kind={"enum": [*Kind]}, issuer_path=listed(_HEX),
         first_seen=_TIME, last_seen=_TIME, violations=_COUNT, whole=_COUNT,
+    ),
+    "SignatureWithCause": _of(
+        "`cause`: as the rules judge, null until they did; `label`: theirs, or what an operator says instead.",
+        id=_HEX, project=_TEXT, host=_TEXT, kind={"enum": [*Kind]}, issuer_path=listed(_HEX),
+        first_seen=_TIME, last_seen=_TIME, violations=_COUNT, whole=_COUNT, cause_at=_OPTIONAL_TIME,
+        label=nullable({"enum": [*Cause]}), relabelled=_BOOLEAN,
+        cause=nullable(_of(
+            "A judgement, and the facts that decided it.",
+            label={"enum": [*Cause]}, confidence={"enum": [*Confidence]}, rule=_TEXT,
+            evidence=listed(_of("One fact.", fact=_TEXT, value=_TEXT)), **{"class": {"enum": [*CLASSES]}},
+        )),
+        relabels=listed(_of(
+            "`label` null: back to what the rules say; `was`: what it was called before.",
+            label=_OPTIONAL_TEXT, was=_OPTIONAL_TEXT, note=_TEXT, at=_TIME, who=_TEXT,
+        )),
     ),
     "Certificate": _of(
         "A certificate in a report: it proves nothing about who served it.", **_CERTIFICATE

@@ -1,0 +1,1 @@
+"""Lists that are data, with where they are from."""

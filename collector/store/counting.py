@@ -1,0 +1,179 @@
+"""Sightings that wait to be counted, and installs that were. Each function is one step of a transaction
+that holds the lock: one process counts at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+
+import asyncpg
+
+from collector.detect.classes import Class
+from collector.detect.counting import AGAIN, Before, Counted, Sighting
+from collector.store.connect import Connection
+from collector.store.rows import columns
+
+_SIGHTING = """id, project, host, kind, install, estimated, leaf, signature, network, operator_network,
+    received_at, environment, app, app_version, platform, pin_set, chain"""
+
+
+async def hold(connection: Connection) -> bool:
+    """Until the transaction ends nobody else counts; False: somebody does."""
+    lock = "SELECT pg_try_advisory_xact_lock(hashtext('pinfall.count'))"
+    return bool(await connection.fetchval(lock))
+
+
+_WAITING = f"""
+SELECT {_SIGHTING} FROM sighting WHERE NOT counted ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+"""  # noqa: S608 (names of our own)
+
+
+async def waiting(connection: Connection, most: int) -> list[Sighting]:
+    """Some, oldest first: theirs until the transaction ends."""
+    return [_sighting(row) for row in await connection.fetch(_WAITING, most)]
+
+
+def _sighting(row: asyncpg.Record) -> Sighting:
+    return Sighting(**dict(row))
+
+
+_CLASSED = """
+UPDATE sighting SET counted = true, class = given.class
+FROM unnest($1::bigint[], $2::text[]) AS given(id, class)
+WHERE sighting.id = given.id
+"""
+
+
+async def classed(connection: Connection, classes: Mapping[int, Class]) -> None:
+    """They do not wait any more."""
+    if classes:
+        told = [class_.value for class_ in classes.values()]
+        await connection.execute(_CLASSED, list(classes), told)
+
+
+_INSTALLS = """
+SELECT id, project, host, class, install, at FROM counted_install
+WHERE install = ANY($1) AND at > $2 AND at < $3
+"""
+_NETWORKS = """
+SELECT project, host, class, network, at FROM counted_install
+WHERE network = ANY($1) AND at > $2 AND at < $3 AND within_cap
+"""
+
+
+async def before(connection: Connection, sightings: Sequence[Sighting]) -> Before:
+    """What is counted of the same installs and networks, around these."""
+    told = Before()
+    if not sightings:
+        return told
+    first = min(one.received_at for one in sightings) - AGAIN
+    last = max(one.received_at for one in sightings) + AGAIN
+    installs, networks = ({one.install for one in sightings}, {one.network for one in sightings})
+    for row in await connection.fetch(_INSTALLS, list(installs), first, last):
+        place = row["project"], row["host"], Class(row["class"])
+        told.add(place, row["install"], b"", row["at"], row["id"], within_cap=False)
+    for row in await connection.fetch(_NETWORKS, list(networks), first, last):
+        place = row["project"], row["host"], Class(row["class"])
+        told.networks.setdefault((place, row["network"]), []).append(row["at"])
+    return told
+
+
+_ADD = """
+INSERT INTO counted_install (project, host, class, install, estimated, at, within_cap, network,
+    operator_network, signature, leaf, app, app_version, platform)
+SELECT * FROM unnest($1::int[], $2::text[], $3::text[], $4::bytea[], $5::bool[], $6::timestamptz[],
+    $7::bool[], $8::bytea[], $9::bytea[], $10::bytea[], $11::text[], $12::text[], $13::text[], $14::text[])
+"""
+
+
+async def add(
+    connection: Connection, counted: Sequence[Counted], moved: Sequence[int] = ()
+) -> None:
+    """moved: rows that go."""
+    if moved:
+        await connection.execute("DELETE FROM counted_install WHERE id = ANY($1)", list(moved))
+    if not counted:
+        return
+    rows = [
+        (
+            s.project, s.host, one.class_.value, s.install, s.estimated, s.received_at, one.within_cap,
+            s.network, s.operator_network, s.signature, s.leaf, s.app, s.app_version, s.platform,
+        )
+        for one in counted
+        for s in (one.sighting,)
+    ]  # fmt: skip
+    await connection.execute(_ADD, *columns(rows))
+
+
+# By time, and not by host: it is asked once for each leaf that becomes ours.
+_OTHERS = """
+SELECT received_at, id FROM sighting
+WHERE received_at >= $1 AND (received_at, id) > ($1, $2) AND counted AND class <> 'self' AND leaf = ANY($3)
+ORDER BY received_at, id LIMIT $4
+"""
+
+
+async def others(
+    connection: Connection, after: tuple[datetime, int], leaves: Collection[str], most: int
+) -> list[tuple[datetime, int]]:
+    """Sightings of these leaves that were counted as somebody else's, oldest first: when, and which."""
+    rows = await connection.fetch(_OTHERS, *after, list(leaves), most)
+    return [(row["received_at"], row["id"]) for row in rows]
+
+
+_AGAIN = f"""
+SELECT {_SIGHTING}, class FROM sighting WHERE id = ANY($1) AND counted AND class <> 'self' FOR UPDATE
+"""  # noqa: S608
+
+
+async def again(connection: Connection, ids: Sequence[int]) -> list[tuple[Sighting, Class]]:
+    """Those with the class that they were counted in."""
+    told = []
+    for row in await connection.fetch(_AGAIN, list(ids)):
+        fields = dict(row)
+        class_ = Class(fields.pop("class"))
+        told.append((Sighting(**fields), class_))
+    return told
+
+
+_WITHDRAW = """
+DELETE FROM counted_install c
+USING unnest($1::int[], $2::text[], $3::text[], $4::bytea[], $5::timestamptz[])
+    AS given(project, host, class, install, at)
+WHERE c.install = given.install AND c.at = given.at AND c.project = given.project
+    AND c.host = given.host AND c.class = given.class
+"""
+
+
+async def withdraw(connection: Connection, told: Sequence[tuple[Sighting, Class]]) -> None:
+    """What was counted of these sightings, in these classes, is not any more."""
+    if told:
+        rows = [(s.project, s.host, c.value, s.install, s.received_at) for s, c in told]
+        await connection.execute(_WITHDRAW, *columns(rows))
+
+
+async def judge_again(connection: Connection, signatures: Collection[bytes]) -> None:
+    """Their causes are worked out anew in the next round."""
+    if signatures:
+        again = "UPDATE signature SET cause_at = NULL WHERE id = ANY($1)"
+        await connection.execute(again, sorted(signatures))
+
+
+_NETWORKLESS = """
+UPDATE counted_install SET network = '', operator_network = ''
+WHERE id IN (SELECT id FROM counted_install WHERE at < $1 AND network <> '' LIMIT $2)
+"""
+_OLD = """
+DELETE FROM counted_install WHERE id IN (SELECT id FROM counted_install WHERE at < $1 LIMIT $2)
+"""
+
+
+async def forget_before(
+    connection: Connection, networks: datetime, installs: datetime, most: int
+) -> bool:
+    """Hashes of networks go first, installs long after, some of each; whether there may be more."""
+    gone = [
+        int((await connection.execute(statement, at, most)).rpartition(" ")[2])
+        for statement, at in ((_NETWORKLESS, networks), (_OLD, installs))
+    ]
+    return max(gone) == most

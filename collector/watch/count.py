@@ -1,0 +1,234 @@
+"""The round that counts: waiting sightings are classed, and newly affected installs written down.
+
+Read what we know of our own keys; where a leaf became ours, count its sightings of the last 24 h as
+ours; then take waiting sightings, some at a time, until none is left or time is up. Each step is one
+transaction under one lock: a crash repeats it whole, and of several processes one counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+
+from collector.detect.cases import MANY_INSTALLS, MANY_NETWORKS
+from collector.detect.classes import Class, Look, Reported, class_of, covering, differs, look
+from collector.detect.counting import AGAIN, EachCounts, Sighting, count
+from collector.detect.knowledge import Knowledge, knowledge
+from collector.detect.paths import Roots
+from collector.metrics import Metrics
+from collector.model import Hash, Kind
+from collector.pins.model import ShippedPinSet
+from collector.store import counting, ours, reported
+from collector.store.connect import Connection
+from collector.store.ours import Ours
+
+_BATCH = 2000  # sightings of one transaction
+_PAGE = 20_000  # sightings of leaves that became ours, of one search
+_NETWORKS = timedelta(days=8)  # that hashes of networks are kept, as everywhere
+_INSTALLS = timedelta(days=30)  # that counts are, for what is usual at which hour
+_SELDOM = timedelta(hours=1)
+_LOOKS = 8192  # chains that are remembered
+Label = Callable[[int, str], tuple[str, str]]  # project and host as metrics name them
+Counts = Counter[tuple[int, str, Class]]
+
+
+@dataclass(slots=True)
+class Counting:
+    """each: sightings whose network was declared as the egress of many, exempt from its cap."""
+
+    pool: asyncpg.Pool
+    metrics: Metrics
+    clock: Callable[[], datetime]
+    label: Label
+    roots: Roots
+    each: EachCounts | None = None
+    _ours: Ours | None = None
+    _known: dict[int, Knowledge] = field(default_factory=dict)
+    _settled: set[str] = field(
+        default_factory=set
+    )  # leaves whose earlier sightings are counted as ours
+    _turning: frozenset[str] = frozenset()  # those whose are being counted, up to ``_after``
+    _after: tuple[datetime, int] = (datetime(1970, 1, 1, tzinfo=UTC), 0)
+    _forgot: datetime | None = None
+    _chains: dict[bytes, Reported] = field(default_factory=dict)
+    _looks: dict[tuple[int, bytes], Look] = field(default_factory=dict)
+
+    async def tick(self, seconds: float = 20.0) -> None:
+        """A round: until nothing waits, or for about so long."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        await self._learn()
+        await self._became_ours(seconds / 2)
+        while await self._some() and loop.time() < until:
+            pass
+        await self._forget()
+
+    async def _forget(self) -> None:
+        """Once an hour, some of what is old."""
+        now = self.clock()
+        if self._forgot is not None and now - self._forgot < _SELDOM:
+            return
+        async with self.pool.acquire() as connection:
+            more = await counting.forget_before(connection, now - _NETWORKS, now - _INSTALLS, _PAGE)
+        self._forgot = None if more else now
+
+    async def _learn(self) -> None:
+        async with self.pool.acquire() as connection:
+            told = await ours.read(connection, self.clock())
+        if told != self._ours:
+            self._ours = told
+            self._known.clear()
+            self._looks.clear()
+
+    def known(self, project: int) -> Knowledge:
+        """What is ours in a project."""
+        assert self._ours is not None
+        if project not in self._known:
+            told = self._ours
+            self._known[project] = knowledge(
+                told.served,
+                [r for r in told.rotations if r.project in (None, project)],
+                [key for owner, key in told.registered if owner in (None, project)],
+            )
+        return self._known[project]
+
+    async def _some(self) -> bool:
+        """Count some of those that wait; whether there may be more."""
+        async with self.pool.acquire() as connection, connection.transaction():
+            if not await counting.hold(connection):
+                return False
+            taken = await counting.waiting(connection, _BATCH)
+            classes = await self._classes(connection, taken)
+            await counting.classed(connection, classes)
+            counts = await self._count(connection, [(one, classes[one.id]) for one in taken])
+        self._tell(counts)
+        return len(taken) == _BATCH
+
+    async def _count(
+        self, connection: Connection, classed: Sequence[tuple[Sighting, Class]]
+    ) -> Counts:
+        before = await counting.before(connection, [one for one, _ in classed if one.counts])
+        told = count(classed, before, self.each)
+        await counting.add(connection, told.counted, told.moved)
+        counts: Counts = Counter()
+        for one in told.counted:
+            if one.within_cap:
+                counts[one.sighting.project, one.sighting.host, one.class_] += 1
+        return counts
+
+    def _tell(self, counts: Counts) -> None:
+        for (project, host, class_), number in counts.items():
+            self.metrics.new_installs.labels(*self.label(project, host), class_.value).inc(number)
+
+    async def _became_ours(self, seconds: float) -> None:
+        """Sightings of the last 24 h of leaves that became ours, at their own minutes. Those that were
+        done in an earlier life of this process are found to be ours already."""
+        assert self._ours is not None
+        projects = {owner for owner, _ in self._ours.registered if owner is not None}
+        leaves = {
+            str(leaf)
+            for project in (0, *projects, *(r.project or 0 for r in self._ours.rotations))
+            for leaf in self.known(project).leaves
+        }
+        new = frozenset(leaves - self._settled)
+        if not new:
+            return
+        if new != self._turning:
+            self._turning, self._after = new, (self.clock() - AGAIN, 0)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while loop.time() < until:
+            async with self.pool.acquire() as connection:
+                found = await counting.others(connection, self._after, new, _PAGE)
+            for start in range(0, len(found), _BATCH):
+                some = found[start : start + _BATCH]
+                if loop.time() > until or not await self._recount([id_ for _, id_ in some]):
+                    return  # the next round goes on; or somebody else counts, and does this too
+                self._after = some[-1]
+            if len(found) < _PAGE:
+                self._settled |= new
+                return
+
+    async def _recount(self, ids: Sequence[int]) -> bool:
+        async with self.pool.acquire() as connection, connection.transaction():
+            if not await counting.hold(connection):
+                return False
+            told = await counting.again(connection, ids)
+            classes = await self._classes(connection, [one for one, _ in told])
+            mine = [(one, was) for one, was in told if classes[one.id] is Class.SELF]
+            await counting.classed(connection, {one.id: Class.SELF for one, _ in mine})
+            await counting.withdraw(connection, mine)
+            counts = await self._count(connection, [(one, Class.SELF) for one, _ in mine])
+            await counting.judge_again(connection, {one.signature for one, _ in mine})
+        self._tell(counts)
+        return True
+
+    async def _classes(
+        self, connection: Connection, sightings: Sequence[Sighting]
+    ) -> dict[int, Class]:
+        wanted = {one.chain for one in sightings if one.chain is not None} - set(self._chains)
+        if len(self._chains) + len(wanted) > _LOOKS:
+            self._chains.clear()
+            self._looks.clear()
+            wanted = {one.chain for one in sightings if one.chain is not None}
+        self._chains |= await reported.chains(connection, wanted)
+        # New signatures cost milliseconds each, which requests shall not wait for.
+        classes = await asyncio.to_thread(self._class_all, sightings)
+        return await self._demoted(connection, sightings, classes)
+
+    def _class_all(self, sightings: Sequence[Sighting]) -> dict[int, Class]:
+        classes = {}
+        for one in sightings:
+            seen = self._look(one.project, one.chain)
+            leaf = None if one.leaf is None else Hash.parse(one.leaf)
+            known = self.known(one.project)
+            classes[one.id] = class_of(seen, Kind(one.kind), one.host, one.received_at, known, leaf)
+        return classes
+
+    def _look(self, project: int, chain: bytes | None) -> Look | None:
+        told = None if chain is None else self._chains.get(chain)
+        if chain is None or told is None:
+            return None
+        found = self._looks.get((project, chain))
+        if found is None:
+            found = self._looks[project, chain] = look(told, self.known(project), self.roots)
+        return found
+
+    async def _demoted(
+        self, connection: Connection, sightings: Sequence[Sighting], classes: Mapping[int, Class]
+    ) -> dict[int, Class]:
+        """What names a release that is known to ship other pins is unknown, unless many agree."""
+        told = dict(classes)
+        doubtful = [
+            one for one in sightings
+            if told[one.id] is Class.SELF and one.counts and one.pin_set and self._shipped(one)
+        ]  # fmt: skip
+        pins = await reported.pin_sets(connection, {one.pin_set for one in doubtful if one.pin_set})
+        doubtful = [
+            one for one in doubtful if differs(pins.get(one.pin_set or b"", ()), self._shipped(one))
+        ]
+        for project, host in sorted({(one.project, one.host) for one in doubtful}):
+            some = [one for one in doubtful if (one.project, one.host) == (project, host)]
+            since = max(one.received_at for one in some) - AGAIN
+            held = {one.pin_set for one in some if one.pin_set}
+            many = {
+                (row["app"], row["app_version"], row["pin_set"])
+                for row in await ours.agreed(connection, project, host, since, sorted(held))
+                if row["installs"] >= MANY_INSTALLS and row["networks"] >= MANY_NETWORKS
+            }
+            for one in some:
+                if (one.app, one.app_version, one.pin_set) not in many:
+                    told[one.id] = Class.UNKNOWN
+        return told
+
+    def _shipped(self, one: Sighting) -> list[ShippedPinSet]:
+        assert self._ours is not None
+        here = [
+            s for owner, s in self._ours.shipped if owner == one.project and s.covers_host(one.host)
+        ]
+        return covering(here, one.app, one.app_version, one.platform)
