@@ -61,6 +61,7 @@ from collector.web.ingest import Ingest
 from collector.web.listener import Listener
 from collector.web.operator import operator_app, page_routes
 from collector.web.pages import Pages
+from collector.web.pin_sets import PinsPage
 from collector.web.rotations import RotationsPage
 from collector.web.runbooks import Runbooks
 from collector.web.setup import Setup
@@ -287,6 +288,8 @@ def _operator_app(
     changes = Changes(core.pool, core.clock)
     manage = Manage(reading, core.keyring, core.intake, changes, lambda: url[0] if url else "")
     rotations = Rotations(reading, changes)
+    pins = Pins(reading, core.keyring, core.intake, changes)
+    pin_lint, advice = PinLint(reading, core.clock), HostAdvice(reading, core.clock)
     routes = [
         *page_routes(
             Health(core.intake, core.metrics, warning, core.ingest.door, fleet),
@@ -295,6 +298,7 @@ def _operator_app(
             SignIn(access, core.clock),
             Runbooks(core.clock),
             RotationsPage(reading, rotations, core.clock),
+            PinsPage(reading, pins, pin_lint, advice, core.clock),
         ),
         *api_routes(
             Read(reading),
@@ -305,10 +309,10 @@ def _operator_app(
             NotifyTest(ways, changes),
             Probes(reading, changes, config.hosts),
             rotations,
-            Pins(reading, core.keyring, core.intake, changes),
-            PinLint(reading, core.clock),
+            pins,
+            pin_lint,
             Preflights(reading, changes, core.clock),
-            HostAdvice(reading, core.clock),
+            advice,
             Causes(reading, changes),
         ),
     ]

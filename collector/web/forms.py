@@ -18,6 +18,12 @@ async def typed(request: web.Request, names: Iterable[str]) -> dict[str, str]:
     return {name: _text(form.get(name)) for name in names}
 
 
+async def uploaded(request: web.Request, name: str) -> tuple[str, bytes] | None:
+    """A file's name and content; None where none was chosen."""
+    value = (await read_form(request)).get(name)
+    return (value.filename, value.file.read()) if isinstance(value, web.FileField) else None
+
+
 def _text(value: object) -> str:
     return value.strip().replace("\r\n", "\n") if isinstance(value, str) else ""
 

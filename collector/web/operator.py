@@ -12,6 +12,7 @@ from collector.web.api.routes import Route
 from collector.web.guard import guard, secure
 from collector.web.health import Health
 from collector.web.pages import Pages
+from collector.web.pin_sets import PinsPage
 from collector.web.problems import problems
 from collector.web.rotations import RotationsPage
 from collector.web.runbooks import Runbooks
@@ -28,6 +29,7 @@ def page_routes(
     sign_in: SignIn,
     runbooks: Runbooks,
     rotations: RotationsPage,
+    pins: PinsPage,
 ) -> list[Route]:
     return [
         Route("GET", "/", pages.overview, Role.VIEWER),
@@ -36,6 +38,8 @@ def page_routes(
         Route("GET", "/rotations", rotations.show, Role.VIEWER),
         Route("POST", "/rotations", rotations.declare, Role.PIPELINE),
         Route("POST", "/rotations/{id:[^/]+}/end", rotations.end, Role.PIPELINE),
+        Route("GET", "/pins", pins.show, Role.VIEWER),
+        Route("POST", "/pins", pins.take, Role.PIPELINE),
         Route("GET", "/runbooks", runbooks.show, Role.VIEWER),
         Route("GET", "/runbooks/{kind}", runbooks.show, Role.VIEWER),
         Route("GET", "/sign-in", sign_in.show, None),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -22,6 +23,7 @@ class Page(HTMLParser):
 
     status: int = 200
     text: str = ""
+    alert: str = ""
     tags: list[str] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
@@ -31,6 +33,7 @@ class Page(HTMLParser):
     levels: list[int] = field(default_factory=list)
     current: list[str] = field(default_factory=list)
     refresh: str | None = None
+    _alert: bool = False
     _in: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -65,16 +68,20 @@ class Page(HTMLParser):
             self.levels.append(int(tag[1]))
         if tag == "meta" and told.get("http-equiv") == "refresh":
             self.refresh = told["content"]
+        self._alert = told.get("role") == "alert"
         if tag not in _VOID:
             self._in.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
+        self._alert = False
         if tag in self._in:
             while self._in.pop() != tag:
                 pass
 
     def handle_data(self, data: str) -> None:
         self.text += data
+        if self._alert:
+            self.alert += data
 
 
 async def visit(
@@ -96,8 +103,10 @@ async def visit(
         if files:
             data = aiohttp.FormData(default_to_multipart=True)
             for name, value in form.items():
-                filename = "pins.json" if isinstance(value, bytes) else None
-                data.add_field(name, value, filename=filename)
+                if isinstance(value, bytes):
+                    data.add_field(name, io.BytesIO(value), filename="pins.json")
+                else:
+                    data.add_field(name, value)
     method = "GET" if form is None else "POST"
     async with site.session.request(
         method, site.operator + path, data=data, headers=sent

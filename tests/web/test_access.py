@@ -24,6 +24,8 @@ TABLE: list[tuple[str, str, object, Role | None]] = [
     ("GET", "/rotations", None, V),
     ("POST", "/rotations", None, P),
     ("POST", "/rotations/nobody/end", None, P),
+    ("GET", "/pins", None, V),
+    ("POST", "/pins", None, P),
     ("GET", "/runbooks", None, V),
     ("GET", "/runbooks/pin_failure_spike", None, V),
     ("GET", "/sign-in", None, None),
