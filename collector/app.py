@@ -62,6 +62,7 @@ from collector.web.listener import Listener
 from collector.web.operator import operator_app, page_routes
 from collector.web.pages import Pages
 from collector.web.pin_sets import PinsPage
+from collector.web.preflight import PreflightPage
 from collector.web.rotations import RotationsPage
 from collector.web.runbooks import Runbooks
 from collector.web.setup import Setup
@@ -289,6 +290,7 @@ def _operator_app(
     manage = Manage(reading, core.keyring, core.intake, changes, lambda: url[0] if url else "")
     rotations = Rotations(reading, changes)
     pins = Pins(reading, core.keyring, core.intake, changes)
+    preflights = Preflights(reading, changes, core.clock)
     pin_lint, advice = PinLint(reading, core.clock), HostAdvice(reading, core.clock)
     routes = [
         *page_routes(
@@ -299,6 +301,7 @@ def _operator_app(
             Runbooks(core.clock),
             RotationsPage(reading, rotations, core.clock),
             PinsPage(reading, pins, pin_lint, advice, core.clock),
+            PreflightPage(reading, preflights, core.clock),
         ),
         *api_routes(
             Read(reading),
@@ -311,7 +314,7 @@ def _operator_app(
             rotations,
             pins,
             pin_lint,
-            Preflights(reading, changes, core.clock),
+            preflights,
             advice,
             Causes(reading, changes),
         ),

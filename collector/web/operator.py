@@ -13,6 +13,7 @@ from collector.web.guard import guard, secure
 from collector.web.health import Health
 from collector.web.pages import Pages
 from collector.web.pin_sets import PinsPage
+from collector.web.preflight import PreflightPage
 from collector.web.problems import problems
 from collector.web.rotations import RotationsPage
 from collector.web.runbooks import Runbooks
@@ -30,6 +31,7 @@ def page_routes(
     runbooks: Runbooks,
     rotations: RotationsPage,
     pins: PinsPage,
+    preflight: PreflightPage,
 ) -> list[Route]:
     return [
         Route("GET", "/", pages.overview, Role.VIEWER),
@@ -40,6 +42,8 @@ def page_routes(
         Route("POST", "/rotations/{id:[^/]+}/end", rotations.end, Role.PIPELINE),
         Route("GET", "/pins", pins.show, Role.VIEWER),
         Route("POST", "/pins", pins.take, Role.PIPELINE),
+        Route("GET", "/preflight", preflight.show, Role.VIEWER),
+        Route("POST", "/preflight", preflight.ask, Role.PIPELINE),
         Route("GET", "/runbooks", runbooks.show, Role.VIEWER),
         Route("GET", "/runbooks/{kind}", runbooks.show, Role.VIEWER),
         Route("GET", "/sign-in", sign_in.show, None),

@@ -26,6 +26,8 @@ TABLE: list[tuple[str, str, object, Role | None]] = [
     ("POST", "/rotations/nobody/end", None, P),
     ("GET", "/pins", None, V),
     ("POST", "/pins", None, P),
+    ("GET", "/preflight", None, V),
+    ("POST", "/preflight", None, P),
     ("GET", "/runbooks", None, V),
     ("GET", "/runbooks/pin_failure_spike", None, V),
     ("GET", "/sign-in", None, None),
@@ -223,9 +225,7 @@ async def test_every_change_is_in_the_audit(site: Site) -> None:
     lines = (await site.call("GET", "/api/v1/audit")).json["audit"]
     assert [line["action"] for line in reversed(lines)] == [
         "project.added", "project.hosts_set", "project.hosts_set", "project.hosts_set", "key.added",
-        "key.set", "key.disabled", "key.enabled", "cert.added", "cert.removed", "channel.tested", "token.added",
-        "token.revoked", "install.forgotten", "project.forgotten",
-        "key.set", "key.disabled", "key.enabled", "cert.added", "cert.removed",
+        "key.set", "key.disabled", "key.enabled", "cert.added", "cert.removed", "channel.tested",
         "rotation.declared", "rotation.ended", "token.added", "token.revoked", "install.forgotten", "project.forgotten",
     ]  # fmt: skip
     assert {line["who"] for line in lines} == {"this machine"}
