@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from uuid import uuid4
 
 import asyncpg
 import structlog
@@ -21,11 +23,14 @@ from collector.intake.maintain import Keep, fold, forget_marked, maintain, make_
 from collector.listeners import SHUTDOWN, bound, listen, public_tls, reserved
 from collector.metrics import OTHER, UNKNOWN
 from collector.model import Certificate, ProjectId
+from collector.notify.blind import Blind
 from collector.notify.channel import Channel
-from collector.notify.chosen import ChannelConfig
+from collector.notify.chosen import ChannelConfig, Heartbeat
 from collector.notify.config import configured
 from collector.notify.opening import channels as open_channels
 from collector.notify.opening import opened
+from collector.notify.posting import Poster
+from collector.notify.sender import Sender
 from collector.pinfall_toml import PinfallToml
 from collector.probing.expiries import expiries as certificate_expiries
 from collector.probing.resolving import Resolve, system_resolver
@@ -33,13 +38,16 @@ from collector.probing.roots import public_roots as trusted_roots
 from collector.probing.rounds import Prober
 from collector.probing.trust import check
 from collector.settings import Address, Settings
+from collector.store.lease import RENEW, Lease
 from collector.watch import expiries, learn
 from collector.watch.adoption import Adoption
 from collector.watch.count import Counting
+from collector.watch.duty import Duty
 from collector.watch.egress import Egress
 from collector.watch.judge import Judging
 from collector.watch.roots import public_roots
 from collector.watch.rotations import look_for_rotations
+from collector.watch.watcher import Watcher
 from collector.web.access import Access
 from collector.web.api.causes import Causes
 from collector.web.api.certs import Certs
@@ -134,7 +142,8 @@ async def collecting(
     channels None: those of ``pinfall.toml``. Raises PinfallError where it cannot start.
     """
     config = pinfall_toml.load(settings.config)
-    told_channels, _heartbeat = configured(config, os.environ)
+    told_channels, heartbeat = configured(config, os.environ)
+    configs = told_channels if channels is None else channels
     async with AsyncExitStack() as stack:
         core = await open_core(stack, "collector", settings, clock)
         # Pages have connections of their own: people who reload do not hold up reports.
@@ -150,13 +159,23 @@ async def collecting(
             fleet = Fleet(workers, lambda link, n: command(link, n, address), core.metrics)
         prober = Prober(core.pool, clock, config.hosts, resolve)
         await stack.enter_async_context(prober.running())
-        rounds = (*_rounds(core, access, fleet, config), ("probe", 5.0, prober.tick))
+        poster = await stack.enter_async_context(opened(clock))
+        ways = open_channels(configs, poster)
+        duty = _duty(core, configs, ways, config, poster, heartbeat)
+        stack.push_async_callback(duty.close)
+        rounds = (
+            *_rounds(core, access, fleet, config),
+            ("probe", 5.0, prober.tick),
+            ("lease", RENEW.total_seconds(), duty.renew),
+            ("watch", 5.0, duty.look),
+            ("send", 2.0, duty.send),
+            ("repeat", 60.0, duty.repeat),
+            ("affected", 60.0, duty.count),
+        )
         await core.go_round(stack, rounds)
         if fleet is None:
             tls = await public_tls(stack, settings)
         url: list[str] = []
-        poster = await stack.enter_async_context(opened(clock))
-        ways = open_channels(told_channels if channels is None else channels, poster)
         operator = _operator_app(core, reading, access, fleet, url, ways, config)
         runner = web.AppRunner(operator, access_log=None, shutdown_timeout=SHUTDOWN)
         operator_port = await listen(stack, runner, bound(settings.operator_address))
@@ -253,6 +272,26 @@ def _rounds(
         ("count", 5.0, counting.tick),
         ("causes", 10.0, judging.tick),
         *_spooling(core),
+    )
+
+
+def _duty(
+    core: Core,
+    configs: Sequence[ChannelConfig],
+    ways: Sequence[Channel],
+    config: PinfallToml,
+    poster: Poster,
+    heartbeat: Heartbeat | None,
+) -> Duty:
+    # A name of this start: who comes back under an old one would be taken for the one that still holds it.
+    lease = Lease(core.pool, f"{socket.gethostname()}/{uuid4().hex[:12]}")
+    watcher = Watcher(
+        core.pool, core.metrics, core.clock, configs, core.settings.pages_url, config.runbooks
+    )
+    sender = Sender(core.pool, ways, core.metrics, core.clock)
+    blind = Blind(ways, core.clock)
+    return Duty(
+        core.pool, lease, watcher, sender, blind, ways, core.metrics, core.clock, poster, heartbeat
     )
 
 

@@ -6,7 +6,7 @@ A host is a label only once it is admitted; never a label: app version, pin, cha
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import accumulate
 
@@ -31,6 +31,11 @@ TASKS = (
     "adoption",
     "spool",
     "settle",
+    "lease",
+    "watch",
+    "send",
+    "repeat",
+    "affected",
     "recollect",
     "probe",
     "expiries",
@@ -143,6 +148,18 @@ class Metrics:
             "Items that a worker had taken in and not decided when it died: received, and no result.",
             registry=registry,
         )  # fmt: skip
+        self.alert_active = Gauge(
+            "pinfall_alert_active", "1 while an alert fires.",
+            ["project", "host", "alert", "severity"], registry=registry,
+        )  # fmt: skip
+        self.affected = Gauge(
+            "pinfall_affected_installs", "Distinct installs of 24 h that failed, by cause.",
+            ["project", "host", "cause"], registry=registry,
+        )  # fmt: skip
+        self.blind = Gauge(
+            "pinfall_watcher_blind", "1: the watcher cannot see its database, so no host is judged.",
+            registry=registry,
+        )  # fmt: skip
         self.deliveries = Counter(
             "pinfall_deliveries_total", "Messages to channels, by what became of a try.",
             ["channel", "result"], registry=registry,
@@ -230,6 +247,18 @@ class Metrics:
         self.ratio.clear()
         for (project, host, source), ratio in ratios.items():
             self.ratio.labels(project=project, host=host, source=source).set(ratio)
+
+    def tell_alerts(self, firing: Iterable[tuple[str, str, str, str]]) -> None:
+        """firing: project, host, kind and severity; what is not among them is absent from here on."""
+        self.alert_active.clear()
+        for project, host, kind, severity in firing:
+            self.alert_active.labels(project, host, kind, severity).set(1)
+
+    def tell_affected(self, installs: Mapping[tuple[str, str, str], int]) -> None:
+        """installs: by project, host and cause."""
+        self.affected.clear()
+        for (project, host, cause), number in installs.items():
+            self.affected.labels(project, host, cause).set(number)
 
     def know_channels(self, names: Collection[str]) -> None:
         for name in names:

@@ -54,6 +54,9 @@ class Settings:
     database_url: str | None = field(default=None, repr=False)  # holds a password
     public_address: Address = Address("0.0.0.0", 8080)  # noqa: S104 (it is the public listener)
     operator_address: Address = Address("127.0.0.1", 8081)
+    pages_url: str | None = (
+        None  # of the operator's pages, as people reach them; for links in alerts
+    )
     public_url: str | None = None  # as clients reach it; for what is printed and shown
     operator_token: str | None = field(default=None, repr=False)
     tls_cert: Path | None = None
@@ -153,6 +156,7 @@ _READ: dict[str, tuple[Callable[[str], object], str]] = {
     "public_address": (Address.parse, "host:port, such as 0.0.0.0:8080 or [::]:8080"),
     "operator_address": (Address.parse, "host:port, such as 127.0.0.1:8081"),
     "public_url": (_url, "an http:// or https:// URL"),
+    "pages_url": (_url, "an http:// or https:// URL"),
     "operator_token": (str, "a text"),
     "tls_cert": (Path, "a path"),
     "tls_key": (Path, "a path"),

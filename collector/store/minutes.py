@@ -1,0 +1,73 @@
+"""Newly affected installs by the minute and by the hour, as the detector reads them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import asyncpg
+
+from collector.store.connect import Connection
+
+UNTRUSTED = "untrusted"  # beside the classes: installs that did not trust the chain at all
+
+# One row a minute, class and operator network: few, also in a storm, since a network counts thrice.
+_MINUTES = """
+SELECT project, host, class, floor(extract(epoch FROM at) / 60)::int AS minute, operator_network AS operator,
+    count(*)::int AS installs
+FROM counted_install WHERE within_cap AND at >= $1 AND at < $2 GROUP BY 1, 2, 3, 4, 5
+UNION ALL
+SELECT project, host, 'untrusted', floor(extract(epoch FROM received_at) / 60)::int, operator_network,
+    count(DISTINCT install)::int
+FROM sighting
+WHERE kind = 'chain_untrusted' AND environment = 'production' AND received_at >= $1 AND received_at < $2
+GROUP BY 1, 2, 3, 4, 5
+ORDER BY 4
+"""
+_HOURS = """
+SELECT project, host, class, floor(extract(epoch FROM at) / 3600)::int AS hour, count(*)::int AS installs
+FROM counted_install WHERE within_cap AND at >= $1 AND at < $2 GROUP BY 1, 2, 3, 4
+UNION ALL
+SELECT project, host, 'untrusted', floor(extract(epoch FROM received_at) / 3600)::int,
+    count(DISTINCT install)::int
+FROM sighting
+WHERE kind = 'chain_untrusted' AND environment = 'production' AND received_at >= $1 AND received_at < $2
+GROUP BY 1, 2, 3, 4
+"""
+
+
+async def by_minute(
+    connection: Connection, since: datetime, until: datetime
+) -> list[asyncpg.Record]:
+    """(project, host, class, minute, operator, installs), in the order of minutes since 1970; ``class``
+    may be UNTRUSTED."""
+    return await connection.fetch(_MINUTES, since, until)
+
+
+async def by_hour(connection: Connection, since: datetime, until: datetime) -> list[asyncpg.Record]:
+    """(project, host, class, hour, installs) of hours since 1970; the untrusted of 8 days at most."""
+    return await connection.fetch(_HOURS, since, until)
+
+
+_MARK = """
+SELECT (SELECT coalesce(max(id), 0) FROM counted_install) AS newest,
+    (SELECT count(*) FROM counted_install WHERE at >= $1) AS lately
+"""
+
+
+async def mark(connection: Connection, since: datetime) -> tuple[int, int]:
+    """What is another one once something was counted, or was taken back."""
+    row = await connection.fetchrow(_MARK, since)
+    assert row is not None
+    return row["newest"], row["lately"]
+
+
+_HOSTS = """
+SELECT h.project, p.name AS project_name, h.name AS host, h.admitted_at
+FROM host h JOIN project p ON p.id = h.project AND p.forgotten_at IS NULL
+ORDER BY h.project, h.name
+"""
+
+
+async def hosts(connection: Connection) -> list[asyncpg.Record]:
+    """Admitted ones with their projects: those that are watched."""
+    return await connection.fetch(_HOSTS)

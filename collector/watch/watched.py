@@ -1,0 +1,139 @@
+"""One host under watch: what is held of it between two looks, and one look at it.
+
+Each class of failures has counts of its own. Own: against chains that are ours (or, where clients tell of
+no chain, all that cannot be told), which may page. The other ones are tickets at most.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from collector.detect.baseline import HOURS
+from collector.detect.gates import Facts
+from collector.detect.kinds import AlertKind
+from collector.detect.memory import Memory
+from collector.detect.spike import look
+from collector.detect.spike_state import NOTHING_KNOWN, Known, State, Verdict
+from collector.detect.windows import Minute, Windows
+from collector.lifecycle import AlertState
+from collector.store.minutes import UNTRUSTED
+
+SELF, INTERCEPTION, UNKNOWN = "self", "interception", "unknown"
+STREAMS = (SELF, INTERCEPTION, UNKNOWN, UNTRUSTED)
+Counts = Mapping[str, Mapping[int, Mapping[bytes, int]]]  # class, minute, operator: installs
+
+
+class Kept(msgspec.Struct):
+    """As it is stored: states of spikes by stream, alerts by kind with their ids."""
+
+    spikes: dict[str, State] = {}
+    alerts: dict[str, tuple[str, AlertState]] = {}
+
+
+@dataclass(slots=True)
+class Watched:
+    """``saved_at``: the minute of the last state that was stored."""
+
+    project: int
+    project_name: str
+    host: str
+    kept: Kept
+    memories: dict[str, Memory] = field(default_factory=dict)
+    saved_at: int = 0
+    first_hour: int = 0  # since 1970, in which the host was known first
+    hours: Mapping[str, Mapping[int, int]] = field(default_factory=dict)  # until memories are made
+
+    @property
+    def place(self) -> tuple[int, str]:
+        return self.project, self.host
+
+    def alert(self, kind: AlertKind) -> tuple[str, AlertState] | None:
+        return self.kept.alerts.get(kind.value)
+
+    def is_open(self) -> bool:
+        return any(state.incident is not None for state in self.kept.spikes.values())
+
+    def learn(self, hours: Mapping[str, Mapping[int, int]], first_hour: int, now: int) -> None:
+        """hours: by stream, newly affected installs of each hour since 1970 that has some. first_hour:
+        when the host was admitted."""
+        last = now // 60 - 1
+        start = max(last - HOURS + 1, first_hour)
+        for stream in STREAMS:
+            told = hours.get(stream, {})
+            counts = [told.get(hour, 0) for hour in range(start, last + 1)]
+            self.memories[stream] = Memory(counts, last, chains=stream is not UNKNOWN)
+            # A host that is new to us begins now: what was before is in no window.
+            self.kept.spikes.setdefault(stream, State(evaluated_to=now - 1, restart=0))
+
+    def look(
+        self, counts: Counts, facts: Mapping[str, Facts], now: int, known: Known = NOTHING_KNOWN
+    ) -> dict[str, Verdict]:
+        """Judge each minute that was not judged yet, up to ``now``; the verdicts of now."""
+        return {
+            stream: self._look(stream, counts, facts[stream], now, known if stream == SELF or
+                               facts[stream].pages else NOTHING_KNOWN)
+            for stream in STREAMS
+        }  # fmt: skip
+
+    def _look(self, stream: str, counts: Counts, facts: Facts, now: int, known: Known) -> Verdict:
+        memory, state = self.memories[stream], self.kept.spikes[stream]
+        minutes = _minutes(stream, counts)
+        last = min(state.evaluated_to, now)
+        # Minutes that were missed are looked at one by one where something can come of it.
+        missed = any(last < minute.at < now for minute in minutes) or state.incident is not None
+        start = max(last + 1, now - 1440) if missed else now
+        verdict = None
+        for at in range(min(start, now), now + 1):
+            memory.windows = Windows(
+                (minute for minute in minutes if minute.at <= at), state.restart
+            )
+            verdict, state = look(memory, state, facts, at, known)
+        assert verdict is not None
+        self.kept.spikes[stream] = state
+        return verdict
+
+    def to_json(self) -> str:
+        return msgspec.json.encode(self.kept).decode()
+
+
+def kept_of(text: str | None) -> Kept:
+    """Undo ``Watched.to_json``; what an older version wrote and cannot be read begins anew."""
+    if text is None:
+        return Kept()
+    try:
+        return msgspec.json.decode(text, type=Kept)
+    except msgspec.MsgspecError:
+        return Kept()
+
+
+def _minutes(stream: str, counts: Counts) -> list[Minute]:
+    """In order. Failures of class self by mistake are a share of all others, so those stand beside."""
+    own = counts.get(stream, {})
+    others: dict[int, int] = defaultdict(int)
+    if stream in (SELF, UNKNOWN):
+        for other in (INTERCEPTION, UNKNOWN, SELF):
+            if other != stream and not (stream == UNKNOWN and other == SELF):
+                for at, by_operator in counts.get(other, {}).items():
+                    others[at] += sum(by_operator.values())
+    return [
+        Minute(
+            at=at, own=sum(own.get(at, {}).values()), beside=others.get(at, 0),
+            by_operator=dict(own.get(at, {})),
+        )
+        for at in sorted({*own, *others})
+    ]  # fmt: skip
+
+
+def grouped(rows: Sequence[Any]) -> dict[tuple[int, str], dict[str, dict[int, dict[bytes, int]]]]:
+    """Rows of ``minutes.by_minute`` by project and host, class, minute and operator."""
+    found: dict[tuple[int, str], dict[str, dict[int, dict[bytes, int]]]] = {}
+    for row in rows:
+        place = found.setdefault((row["project"], row["host"]), {})
+        minute = place.setdefault(row["class"], {}).setdefault(row["minute"], {})
+        minute[row["operator"]] = minute.get(row["operator"], 0) + row["installs"]
+    return found

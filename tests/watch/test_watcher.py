@@ -1,0 +1,270 @@
+"""From reports over HTTP to a message at a channel, and to its end; every step with real Postgres."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Clock
+from tests.make import NOON, authority, chain, ios_pem, issue, trustkit_ios
+from tests.notify.receiver import Receiver, receiving
+from tests.watch.conftest import serve, tick
+from tests.web.conftest import Site, site
+
+__all__ = ["site"]
+HOST = "api.example.com"
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with receiving() as found:
+        yield found
+
+
+@pytest.fixture
+def chosen(tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.setenv("HOOK", receiver.url)
+    config = tmp_path / "pinfall.toml"
+    config.write_text('[[channel]]\nname = "hook"\ntype = "webhook"\nurl = "env:HOOK"\n')
+    return {"config": config, "pages_url": "https://pinfall.example.net"}
+
+
+@dataclass
+class Story:
+    """A host of ours, its clients and the hours."""
+
+    site: Site
+    clock: Clock
+    receiver: Receiver
+    sent: int = 0
+
+    async def begin(self) -> None:
+        """Registered; probed for a month."""
+        await self.site.call("POST", "/api/v1/hosts", {"project": "default", "host": HOST})
+        await self.site.pool.execute("UPDATE host SET admitted_at = $1", NOON - timedelta(days=30))
+        old = issue(HOST, authority()[1], sans=(HOST,))
+        await serve(self.site.pool, HOST, (old, authority()[1]), last=NOON - MINUTE)
+        await tick(self.site, "hosts", "lease")
+
+    async def rotate(self) -> None:
+        """To the chain that clients of tests report."""
+        await serve(self.site.pool, HOST, chain()[:2], first=self.clock.now, last=self.clock.now)
+        await self.probed()
+        await tick(self.site, "rotations")
+
+    async def probed(self) -> None:
+        await self.site.pool.execute("DELETE FROM probe_state")
+        await self.site.pool.execute(
+            "INSERT INTO probe_state (host, port, vantage, address, asked, state, chain, at, since)"
+            " SELECT host, port, 'here', '198.51.100.1', 'tls1.3', 'served', id, $1, $1 FROM served_chain"
+            " ORDER BY first_seen DESC LIMIT 1",
+            self.clock.now,
+        )
+        await self.site.pool.execute("UPDATE served_chain SET last_seen = $1 WHERE first_seen >= $2",
+                                     self.clock.now, NOON)  # fmt: skip
+
+    async def fail(self, installs: int, **changes: Any) -> None:
+        """So many new installs, each on a network and an operator of its own."""
+        for _ in range(installs):
+            self.sent += 1
+            body = trustkit_ios(
+                app_vendor_id=f"7C1B6F0E-6B5D-4A51-9E0C-{self.sent:012X}",
+                date_time=self.clock.now.strftime("%Y-%m-%dT%H:%M:%SZ"), **changes,
+            )  # fmt: skip
+            answer = await self.site.post(
+                body, address=f"{11 + self.sent % 180}.{self.sent % 250}.7.9"
+            )
+            assert answer.json["accepted"] == 1, answer.json
+
+    async def look(self) -> None:
+        await tick(self.site, "count", "causes", "watch", "send")
+
+    async def wait(self, minutes: int, step: int = 1) -> None:
+        """Look each ``step`` minutes."""
+        for _ in range(0, minutes, step):
+            self.clock.now += step * MINUTE
+            await self.look()
+
+    async def alerts(self) -> list[dict[str, Any]]:
+        rows = await self.site.pool.fetch("SELECT body FROM alert ORDER BY started_at")
+        return [json.loads(row["body"]) for row in rows]
+
+    def heard(self) -> list[tuple[str, str]]:
+        return [(one.json["kind"], one.json["state"]) for one in self.receiver.asked]
+
+
+@pytest.fixture
+async def story(site: Site, clock: Clock, receiver: Receiver) -> Story:
+    told = Story(site, clock, receiver)
+    await told.begin()
+    return told
+
+
+async def test_a_break_after_a_rotation_is_one_page_with_its_cause(story: Story) -> None:
+    await story.look()
+    assert story.heard() == []
+    await story.rotate()
+    story.clock.now += MINUTE
+    await story.fail(4)
+    await story.look()
+    assert story.heard() == []  # four are nobody's incident
+    story.clock.now += MINUTE
+    await story.fail(5)
+    await story.look()
+    (alert,) = await story.alerts()
+    assert (alert["kind"], alert["severity"]) == ("pin_failure_spike", "page")
+    assert alert["project"] == "default"
+    assert alert["reach"]["installs"] == 9
+    assert alert["reach"]["app_versions"] == ["8.24.1"]
+    assert alert["summary"].startswith("9 new installs failed pinning against our own chain")
+    assert "after the served chain changed" in alert["summary"]
+    assert alert["cause"]["label"] in ("own_rotation", "unknown")
+    assert [one["role"] for one in alert["chain"]] == ["leaf", "intermediate", "root"]
+    assert alert["links"]["page"] == f"https://pinfall.example.net/alerts/{alert['id']}"
+    assert alert["links"]["runbook"].endswith("/runbooks/pin_failure_spike")
+    assert alert["next_steps"]
+    assert story.heard() == [("pin_failure_spike", "firing")]
+    # It grows, and nobody is told again.
+    for _ in range(5):
+        story.clock.now += MINUTE
+        await story.fail(6)
+        await story.look()
+    assert [e for e in story.heard() if e[0] == "pin_failure_spike"][1:] in (
+        [], [("pin_failure_spike", "firing")],  # once more where the cause became known
+    )  # fmt: skip
+    (alert,) = await story.alerts()
+    assert alert["reach"]["installs"] == 39
+    metrics = await story.site.metrics()
+    series = 'pinfall_alert_active{alert="pin_failure_spike",host="api.example.com",project="default",severity="page"}'
+    assert metrics[series] == 1
+
+
+async def test_it_ends_after_the_fix_when_it_has_been_quiet(story: Story) -> None:
+    await story.rotate()
+    story.clock.now += MINUTE
+    await story.fail(12)
+    await story.look()
+    await story.wait(60, 5)
+    # Silence is no recovery: clients tell of one failure once a day.
+    assert ("pin_failure_spike", "resolved") not in story.heard()
+    fixed = issue(HOST, authority()[1], sans=(HOST,))
+    await serve(
+        story.site.pool, HOST, (fixed, authority()[1]), first=story.clock.now, last=story.clock.now
+    )
+    await story.probed()
+    await tick(story.site, "rotations")
+    await story.wait(100, 5)
+    assert story.heard()[-1] == ("pin_failure_spike", "resolved")
+    assert [state for kind, state in story.heard()].count("resolved") == 1
+    (alert,) = await story.alerts()
+    assert alert["state"] == "resolved"
+    assert alert["ended_at"] is not None
+    assert alert["summary"].startswith("12 new installs")
+
+
+async def test_a_take_over_tells_nobody_twice(story: Story, site: Site) -> None:
+    await story.rotate()
+    story.clock.now += MINUTE
+    await story.fail(12)
+    await story.look()
+    told = story.heard()
+    assert ("pin_failure_spike", "firing") in told
+    # Somebody else held the lease in between: this process begins anew from what was stored.
+    await site.pool.execute(
+        "UPDATE watcher_lease SET holder = 'another', epoch = epoch + 1, renewed_at = '-infinity'"
+    )
+    await tick(site, "lease")
+    await story.wait(3)
+    assert story.heard() == told
+    assert len(await story.alerts()) == 1
+
+
+async def test_who_slept_through_the_end_of_its_lease_writes_nothing(story: Story) -> None:
+    await story.rotate()
+    story.clock.now += MINUTE
+    await story.fail(12)
+    await story.site.pool.execute("UPDATE watcher_lease SET holder = 'another', epoch = epoch + 1")
+    await story.look()
+    assert await story.alerts() == []
+    assert story.heard() == []
+
+
+async def test_an_office_behind_a_proxy_pages_nobody(story: Story) -> None:
+    root = issue("Office Root", ca=True, days=3650)
+    leaf = issue(HOST, root, sans=(HOST,))
+    pems = [ios_pem(one.der) for one in (leaf, root)]
+    for _ in range(4):
+        story.clock.now += MINUTE
+        await story.fail(10, validated_certificate_chain=pems)
+        await story.look()
+    await story.wait(5)
+    assert not any(kind == "pin_failure_spike" for kind, _ in story.heard())
+    assert all(alert["severity"] == "ticket" for alert in await story.alerts())
+
+
+@pytest.mark.parametrize("what", ["acknowledge", "resolve"])
+async def test_what_people_did_is_taken_in(story: Story, what: str) -> None:
+    await story.rotate()
+    story.clock.now += MINUTE
+    await story.fail(12)
+    await story.look()
+    (alert,) = await story.alerts()
+    await story.site.pool.execute(
+        "INSERT INTO alert_order (alert, what, who, at) VALUES ($1, $2, 'ada', $3)",
+        alert["id"], what, story.clock.now,
+    )  # fmt: skip
+    await story.wait(2)
+    assert not await story.site.pool.fetch("SELECT FROM alert_order")
+    (row,) = await story.site.pool.fetch("SELECT state FROM alert")
+    assert row["state"] == ("resolved" if what == "resolve" else "firing")
+    assert (story.heard()[-1][1] == "resolved") == (what == "resolve")
+
+
+async def test_a_silence_is_heard_when_it_ends(story: Story) -> None:
+    until: datetime = NOON + 10 * MINUTE
+    await story.site.pool.execute(
+        "INSERT INTO silence (host, until, created_at, created_by) VALUES ('*.example.com', $1, $2, 'ada')",
+        until, NOON,
+    )  # fmt: skip
+    await story.rotate()
+    story.clock.now += MINUTE
+    await story.fail(12)
+    await story.wait(5)
+    assert story.heard() == []
+    await story.fail(3)
+    await story.wait(10)
+    assert story.heard()[:1] == [("pin_failure_spike", "firing")]
+
+
+async def test_a_rotation_that_does_not_happen_is_a_ticket(story: Story) -> None:
+    answer = await story.site.call(
+        "POST", "/api/v1/rotations",
+        {"project": "default", "host": HOST, "at": NOON.isoformat(), "chain": chain()[0].pem},
+    )  # fmt: skip
+    assert answer.status == 201, answer.json
+    await story.wait(115, 5)
+    assert story.heard() == []
+    await story.wait(10, 5)
+    assert story.heard() == [("rotation_not_seen", "firing")]
+    await story.rotate()
+    await story.wait(2)
+    assert story.heard()[-1] == ("rotation_not_seen", "resolved")
+
+
+async def test_a_certificate_that_ends_soon_is_a_ticket_and_then_a_page(story: Story) -> None:
+    await story.rotate()  # of 90 days, from the day before NOON on
+    story.clock.now = NOON + timedelta(days=76)
+    await story.probed()
+    await story.look()
+    assert story.heard() == [("certificate_expiring", "firing")]
+    story.clock.now = NOON + timedelta(days=87)
+    await story.probed()
+    await story.wait(1)
+    assert [one.json["severity"] for one in story.receiver.asked] == ["ticket", "page"]
