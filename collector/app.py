@@ -75,6 +75,7 @@ from collector.web.rotations import RotationsPage
 from collector.web.runbooks import Runbooks
 from collector.web.setup import Setup
 from collector.web.signin import SignIn
+from collector.web.trying import Trying
 from collector.workers import merge
 from collector.workers.fleet import Fleet
 from collector.workers.lifeline import Lifeline
@@ -329,18 +330,20 @@ def _operator_app(
     manage = Manage(reading, core.keyring, core.intake, changes, lambda: url[0] if url else "")
     rotations = Rotations(reading, changes)
     pins = Pins(reading, core.keyring, core.intake, changes)
+    setup = Setup(reading, manage, core.clock)
     preflights = Preflights(reading, changes, core.clock)
     pin_lint, advice = PinLint(reading, core.clock), HostAdvice(reading, core.clock)
     routes = [
         *page_routes(
             Health(core.intake, core.metrics, warning, core.ingest.door, fleet),
             Pages(reading, core.clock, warning, lambda: url[0] if url else None),
-            Setup(reading, manage, core.clock),
+            setup,
             SignIn(access, core.clock),
             Runbooks(core.clock),
             RotationsPage(reading, rotations, core.clock),
             PinsPage(reading, pins, pin_lint, advice, core.clock),
             PreflightPage(reading, preflights, core.clock),
+            Trying(setup, core.ingest),
         ),
         *api_routes(
             Read(reading),

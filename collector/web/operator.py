@@ -19,6 +19,7 @@ from collector.web.rotations import RotationsPage
 from collector.web.runbooks import Runbooks
 from collector.web.setup import Setup
 from collector.web.signin import SignIn
+from collector.web.trying import Trying
 
 _STATIC = Path(__file__).parent / "static"
 
@@ -32,11 +33,14 @@ def page_routes(
     rotations: RotationsPage,
     pins: PinsPage,
     preflight: PreflightPage,
+    trying: Trying,
 ) -> list[Route]:
     return [
         Route("GET", "/", pages.overview, Role.VIEWER),
         Route("GET", "/setup", setup.show, Role.VIEWER),
         Route("POST", "/setup/hosts", setup.register, Role.OPERATOR),
+        Route("POST", "/setup/test", trying.send, Role.OPERATOR),
+        Route("GET", "/setup/watch", trying.watch, Role.VIEWER),
         Route("GET", "/rotations", rotations.show, Role.VIEWER),
         Route("POST", "/rotations", rotations.declare, Role.PIPELINE),
         Route("POST", "/rotations/{id:[^/]+}/end", rotations.end, Role.PIPELINE),

@@ -13,11 +13,12 @@ from aiohttp import web
 
 from collector.model import Hash
 from collector.store import connections, hosts, ledger, projects, signatures, violations
+from collector.store.connect import Connection
 from collector.web import rendering
 from collector.web.ladder import Place
 
 _HOSTS, _SIGNATURES, _VIOLATIONS = 100, 50, 50
-_MEANING = {
+MEANING = {
     "pin_mismatch": "a trusted chain, but none of the client's pins is in it",
     "chain_untrusted": "the client does not trust the chain: says nothing about pins",
     "name_mismatch": "the certificate is for another name",
@@ -100,14 +101,7 @@ class Pages:
             newest = await violations.newest(connection, _VIOLATIONS)
             totals = await ledger.totals(connection)
             others = await hosts.others(connection, now - timedelta(days=1))
-            wanted = {
-                bytes.fromhex(slot["certificate"])
-                for row in newest
-                for chain in (row["validated"], row["served"])
-                for slot in (json.loads(chain) if chain else [])
-                if "certificate" in slot
-            }
-            known = await violations.certificates(connection, list(wanted))
+            shown = await violations_told(connection, newest)
             rates = await connections.rates(connection, now)
             names = {row["id"]: row["name"] for row in await projects.named(connection)}
         ratios = {(names.get(r.project), r.host, r.trusted): r for r in rates}
@@ -115,7 +109,7 @@ class Pages:
             request,
             "overview.html",
             now,
-            meaning=_MEANING,
+            meaning=MEANING,
             hosts=[
                 {
                     **row,
@@ -128,12 +122,27 @@ class Pages:
                 for row in listed
             ],
             signatures=[{**row, "issuer_path": json.loads(row["issuer_path"])} for row in groups],
-            violations=[_violation(row, known) for row in newest],
+            violations=shown,
             totals=totals,
             others=others,
             warning=self.warning(),
             ingest_url=self.ingest_url(),
         )
+
+
+async def violations_told(
+    connection: Connection, rows: Sequence[asyncpg.Record]
+) -> list[dict[str, Any]]:
+    """Rows of ``violations.newest`` with their chains, as a template shows them."""
+    wanted = {
+        bytes.fromhex(slot["certificate"])
+        for row in rows
+        for chain in (row["validated"], row["served"])
+        for slot in (json.loads(chain) if chain else [])
+        if "certificate" in slot
+    }
+    known = await violations.certificates(connection, list(wanted))
+    return [_violation(row, known) for row in rows]
 
 
 def _violation(row: asyncpg.Record, known: dict[str, asyncpg.Record]) -> dict[str, Any]:

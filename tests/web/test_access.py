@@ -21,6 +21,8 @@ TABLE: list[tuple[str, str, object, Role | None]] = [
     ("GET", "/", None, V),
     ("GET", "/setup", None, V),
     ("POST", "/setup/hosts", None, O),
+    ("POST", "/setup/test", None, O),
+    ("GET", "/setup/watch", None, V),
     ("GET", "/rotations", None, V),
     ("POST", "/rotations", None, P),
     ("POST", "/rotations/nobody/end", None, P),
