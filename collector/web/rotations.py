@@ -102,7 +102,6 @@ class RotationsPage:
             project=name,
             of_hosts=_by_host(rows[:_ROTATIONS]),
             more=len(rows) > _ROTATIONS,
-            lanes=LANES,
             strip=strip("The next 90 days", now, now + AHEAD, _lanes(coming)),
             weeks=_weeks(coming[:_ENTRIES]),
             left_out=max(0, len(coming) - _ENTRIES),
