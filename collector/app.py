@@ -73,10 +73,14 @@ from collector.web.ingest import Ingest
 from collector.web.listener import Listener
 from collector.web.operator import incident_routes, operator_app, page_routes
 from collector.web.pages import Pages
+from collector.web.pin_sets import PinsPage
+from collector.web.preflight import PreflightPage
+from collector.web.rotations import RotationsPage
 from collector.web.runbooks import Runbooks
 from collector.web.setup import Setup
 from collector.web.signature import SignaturePage
 from collector.web.signin import SignIn
+from collector.web.trying import Trying
 from collector.workers import merge
 from collector.workers.fleet import Fleet
 from collector.workers.lifeline import Lifeline
@@ -343,6 +347,11 @@ def _operator_app(
     changes = Changes(core.pool, core.clock)
     manage = Manage(reading, core.keyring, core.intake, changes, lambda: url[0] if url else "")
     causes, alerts = Causes(reading, changes), Alerts(reading, changes)
+    rotations = Rotations(reading, changes)
+    pins = Pins(reading, core.keyring, core.intake, changes)
+    setup = Setup(reading, manage, core.clock)
+    preflights = Preflights(reading, changes, core.clock)
+    pin_lint, advice = PinLint(reading, core.clock), HostAdvice(reading, core.clock)
     routes = [
         *incident_routes(
             Incidents(reading, alerts, core.clock),
@@ -352,9 +361,13 @@ def _operator_app(
         *page_routes(
             Health(core.intake, core.metrics, warning, core.ingest.door, fleet),
             Pages(reading, core.clock, warning, lambda: url[0] if url else None),
-            Setup(reading, manage, core.clock),
+            setup,
             SignIn(access, core.clock),
             Runbooks(core.clock),
+            RotationsPage(reading, rotations, core.clock),
+            PinsPage(reading, pins, pin_lint, advice, core.clock),
+            PreflightPage(reading, preflights, core.clock),
+            Trying(setup, core.ingest),
         ),
         *api_routes(
             Read(reading),
@@ -364,11 +377,11 @@ def _operator_app(
             Imports(reading, core.keyring, core.taking, changes),
             NotifyTest(ways, changes),
             Probes(reading, changes, config.hosts),
-            Rotations(reading, changes),
-            Pins(reading, core.keyring, core.intake, changes),
-            PinLint(reading, core.clock),
-            Preflights(reading, changes, core.clock),
-            HostAdvice(reading, core.clock),
+            rotations,
+            pins,
+            pin_lint,
+            preflights,
+            advice,
             causes,
             alerts,
             Silences(reading, changes),

@@ -86,6 +86,14 @@ async def examples(connection: Connection, signature: bytes, limit: int) -> list
     return await connection.fetch(_NEWEST.format(where="WHERE signature = $2 "), limit, signature)
 
 
+async def arrived(
+    connection: Connection, since: datetime, sdk: str | None, limit: int
+) -> list[asyncpg.Record]:
+    """The newest at or after a time, of an SDK or of all, as ``newest`` tells them."""
+    where = "WHERE received_at >= $2 AND ($3::text IS NULL OR sdk = $3) "
+    return await connection.fetch(_NEWEST.format(where=where), limit, since, sdk)
+
+
 _CERTIFICATES = """
 SELECT sha256, spki_sha256, subject, issuer, sans, not_before, not_after, self_signed, key_type
 FROM certificate WHERE sha256 = ANY($1)
