@@ -59,7 +59,7 @@ def test_order_and_wrapping_say_nothing(chance: random.Random, columns: int, new
         {"known_pins": [f'pin-sha256="{PIN_A}"']},
         {"validated_certificate_chain": [ios_pem(chain()[0].der)]},
     ],
-    ids=str,
+    ids=lambda changes: " ".join(f"{k}={v}"[:40] for k, v in changes.items()),
 )
 def test_what_makes_another_report(changes: dict[str, object]) -> None:
     assert row(trustkit_ios(**changes)).delivery.key != row(trustkit_ios()).delivery.key

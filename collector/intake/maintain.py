@@ -13,6 +13,7 @@ import structlog
 from collector.intake.budget import Budget
 from collector.store import (
     access,
+    alerts,
     connections,
     content,
     deferred,
@@ -20,6 +21,7 @@ from collector.store import (
     forget,
     hosts,
     ledger,
+    outbox,
     quarantine,
     rollups,
     secrets,
@@ -96,6 +98,8 @@ async def maintain(
         ),
         lambda c: signatures.forget_before(c, now - sums),
         lambda c: ledger.compact(c, now - HOURS),
+        lambda c: outbox.prune(c, now),
+        lambda c: alerts.forget_before(c, now - timedelta(days=keep.audit)),
     )
     await make_partitions(pool, now)
     until = asyncio.get_running_loop().time() + seconds

@@ -188,3 +188,9 @@ async def deliveries(connection: Connection, id_: str) -> list[asyncpg.Record]:
         " WHERE alert = $1 ORDER BY id LIMIT 200",
         id_,
     )
+
+
+async def forget_before(connection: Connection, at: datetime) -> None:
+    """Those that ended before then, with their notes and deliveries; and silences that were over."""
+    await connection.execute("DELETE FROM alert WHERE ended_at < $1", at)
+    await connection.execute("DELETE FROM silence WHERE until < $1", at)

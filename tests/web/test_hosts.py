@@ -60,7 +60,7 @@ async def test_100_000_forged_hosts_first_and_then_a_real_one(site: Site) -> Non
     told = (await site.call("GET", "/api/v1/hosts?project=wallet&limit=100")).json["hosts"]
     assert (told[0]["host"], told[0]["state"]) == ("real.example.com", "registered")
     page = (await site.get("/"))[1]
-    assert '<th scope="row">real.example.com</th>' in page
+    assert '<a href="/hosts/wallet/real.example.com">real.example.com</a>' in page
 
 
 async def test_registering_makes_labels_and_unregistering_keeps_them_a_while(
