@@ -11,6 +11,8 @@ from collector.web.access import Access, Role
 from collector.web.api.routes import Route
 from collector.web.guard import guard, secure
 from collector.web.health import Health
+from collector.web.host import HostPage
+from collector.web.incidents import Incidents
 from collector.web.pages import Pages
 from collector.web.pin_sets import PinsPage
 from collector.web.preflight import PreflightPage
@@ -18,6 +20,7 @@ from collector.web.problems import problems
 from collector.web.rotations import RotationsPage
 from collector.web.runbooks import Runbooks
 from collector.web.setup import Setup
+from collector.web.signature import SignaturePage
 from collector.web.signin import SignIn
 from collector.web.trying import Trying
 
@@ -57,6 +60,21 @@ def page_routes(
         Route("GET", "/healthz", health.alive, None),
         # Asked by load balancers, which have no token; it names no project and no host.
         Route("GET", "/readyz", health.ready, None),
+    ]
+
+
+def incident_routes(incidents: Incidents, host: HostPage, signature: SignaturePage) -> list[Route]:
+    one = "/alerts/{id:[^/]+}"
+    return [
+        Route("GET", "/alerts", incidents.list_all, Role.VIEWER),
+        Route("GET", one, incidents.show, Role.VIEWER),
+        Route("POST", f"{one}/acknowledge", incidents.acknowledge, Role.OPERATOR),
+        Route("POST", f"{one}/silence", incidents.silence, Role.OPERATOR),
+        Route("POST", f"{one}/resolve", incidents.resolve, Role.OPERATOR),
+        Route("POST", f"{one}/note", incidents.note, Role.OPERATOR),
+        Route("GET", "/hosts/{project:[^/]+}/{host:[^/]+}", host.show, Role.VIEWER),
+        Route("GET", "/signatures/{id:[^/]+}", signature.show, Role.VIEWER),
+        Route("POST", "/signatures/{id:[^/]+}/relabel", signature.relabel, Role.OPERATOR),
     ]
 
 

@@ -21,7 +21,8 @@ from collector.store import violations
 from collector.web import forms, rendering
 from collector.web.api import asked
 from collector.web.ingest import Ingest
-from collector.web.pages import MEANING, violations_told
+from collector.web.reported import MEANING
+from collector.web.reported import shown as violations_told
 from collector.web.setup import Setup
 from collector.web.snippets import HOST
 from collector.web.source import address_of
