@@ -21,7 +21,7 @@ from tests.web.conftest import Site
 
 playwright = pytest.importorskip("playwright.async_api", reason="needs playwright")
 FIRST = "the first operator's own token"
-PATHS = ("/", "/rotations", "/pins", "/preflight", "/runbooks", "/setup", "/setup/watch")
+PATHS = ("/", "/alerts", "/rotations", "/pins", "/preflight", "/runbooks", "/setup", "/setup/watch")
 PHONE = {"width": 390, "height": 844}
 # Foreground and background, as they are drawn: WCAG's contrast of text.
 _CONTRAST = """() => {
