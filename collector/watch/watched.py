@@ -25,6 +25,7 @@ from collector.store.minutes import UNTRUSTED
 
 SELF, INTERCEPTION, UNKNOWN = "self", "interception", "unknown"
 STREAMS = (SELF, INTERCEPTION, UNKNOWN, UNTRUSTED)
+_BESIDE = 10  # installs of the other classes, an hour and operator network
 Counts = Mapping[str, Mapping[int, Mapping[bytes, int]]]  # class, minute, operator: installs
 
 
@@ -114,12 +115,7 @@ def kept_of(text: str | None) -> Kept:
 def _minutes(stream: str, counts: Counts) -> list[Minute]:
     """In order. Failures of class self by mistake are a share of all others, so those stand beside."""
     own = counts.get(stream, {})
-    others: dict[int, int] = defaultdict(int)
-    if stream in (SELF, UNKNOWN):
-        for other in (INTERCEPTION, UNKNOWN, SELF):
-            if other != stream and not (stream == UNKNOWN and other == SELF):
-                for at, by_operator in counts.get(other, {}).items():
-                    others[at] += sum(by_operator.values())
+    others = _others(stream, counts) if stream in (SELF, UNKNOWN) else {}
     return [
         Minute(
             at=at, own=sum(own.get(at, {}).values()), beside=others.get(at, 0),
@@ -127,6 +123,32 @@ def _minutes(stream: str, counts: Counts) -> list[Minute]:
         )
         for at in sorted({*own, *others})
     ]  # fmt: skip
+
+
+def _others(stream: str, counts: Counts) -> dict[int, int]:
+    """Of each minute. Of one operator network ``_BESIDE`` an hour count, and no more than of all others
+    in that hour: else whoever has many addresses could make a break of ours look usual."""
+    told: dict[tuple[int, bytes], int] = defaultdict(int)  # by minute and operator
+    hours: dict[int, dict[bytes, int]] = defaultdict(lambda: defaultdict(int))
+    for other in (INTERCEPTION, UNKNOWN, SELF):
+        if other == stream or (stream == UNKNOWN and other == SELF):
+            continue
+        for at, by_operator in sorted(counts.get(other, {}).items()):
+            for operator, installs in by_operator.items():
+                taken = min(installs, _BESIDE - hours[at // 60][operator])
+                hours[at // 60][operator] += taken
+                told[at, operator] += taken
+    over = {}
+    for hour, operators in hours.items():
+        top = max(operators, key=lambda operator: (operators[operator], operator))
+        over[hour, top] = max(0, 2 * operators[top] - sum(operators.values()))
+    found: dict[int, int] = defaultdict(int)
+    for (at, operator), installs in sorted(told.items(), reverse=True):
+        left = min(installs, over.get((at // 60, operator), 0))
+        if left:
+            over[at // 60, operator] -= left
+        found[at] += installs - left
+    return found
 
 
 def grouped(rows: Sequence[Any]) -> dict[tuple[int, str], dict[str, dict[int, dict[bytes, int]]]]:
