@@ -49,6 +49,7 @@ from collector.watch.roots import public_roots
 from collector.watch.rotations import look_for_rotations
 from collector.watch.watcher import Watcher
 from collector.web.access import Access
+from collector.web.api.alerts import Alerts
 from collector.web.api.causes import Causes
 from collector.web.api.certs import Certs
 from collector.web.api.change import Changes
@@ -64,14 +65,22 @@ from collector.web.api.read import Read
 from collector.web.api.readiness import HostAdvice
 from collector.web.api.rotations import Rotations
 from collector.web.api.routes import api_routes
+from collector.web.api.silences import Silences
 from collector.web.health import Health
+from collector.web.host import HostPage
+from collector.web.incidents import Incidents
 from collector.web.ingest import Ingest
 from collector.web.listener import Listener
-from collector.web.operator import operator_app, page_routes
+from collector.web.operator import incident_routes, operator_app, page_routes
 from collector.web.pages import Pages
+from collector.web.pin_sets import PinsPage
+from collector.web.preflight import PreflightPage
+from collector.web.rotations import RotationsPage
 from collector.web.runbooks import Runbooks
 from collector.web.setup import Setup
+from collector.web.signature import SignaturePage
 from collector.web.signin import SignIn
+from collector.web.trying import Trying
 from collector.workers import merge
 from collector.workers.fleet import Fleet
 from collector.workers.lifeline import Lifeline
@@ -158,7 +167,7 @@ async def collecting(
         await stack.enter_async_context(prober.running())
         poster = await stack.enter_async_context(opened(clock))
         ways = open_channels(configs, poster)
-        duty = _duty(core, configs, ways, config, poster, heartbeat)
+        duty = _duty(core, configs, ways, config, poster, heartbeat, fleet)
         stack.push_async_callback(duty.close)
         rounds = (
             *_rounds(core, access, fleet, config),
@@ -279,17 +288,30 @@ def _duty(
     config: PinfallToml,
     poster: Poster,
     heartbeat: Heartbeat | None,
+    fleet: Fleet | None,
 ) -> Duty:
     # A name of this start: who comes back under an old one would be taken for the one that still holds it.
     lease = Lease(core.pool, f"{socket.gethostname()}/{uuid4().hex[:12]}")
     watcher = Watcher(
-        core.pool, core.metrics, core.clock, configs, core.settings.pages_url, config.runbooks
+        core.pool,
+        core.metrics,
+        core.clock,
+        configs,
+        core.settings.pages_url,
+        config.runbooks,
+        lambda: _one_address(core, fleet),
     )
     sender = Sender(core.pool, ways, core.metrics, core.clock)
     blind = Blind(ways, core.clock)
     return Duty(
         core.pool, lease, watcher, sender, blind, ways, core.metrics, core.clock, poster, heartbeat
     )
+
+
+def _one_address(core: Core, fleet: Fleet | None) -> str | None:
+    """The listener's warning of that; of workers, where they listen."""
+    told = fleet.warning() if fleet else core.ingest.one_address.warning
+    return told if told and "one address" in told else None
 
 
 def _is_trusted(chain: Sequence[Certificate], host: str, at: datetime) -> bool:
@@ -324,13 +346,28 @@ def _operator_app(
     warning = fleet.warning if fleet else core.warning
     changes = Changes(core.pool, core.clock)
     manage = Manage(reading, core.keyring, core.intake, changes, lambda: url[0] if url else "")
+    causes, alerts = Causes(reading, changes), Alerts(reading, changes)
+    rotations = Rotations(reading, changes)
+    pins = Pins(reading, core.keyring, core.intake, changes)
+    setup = Setup(reading, manage, core.clock)
+    preflights = Preflights(reading, changes, core.clock)
+    pin_lint, advice = PinLint(reading, core.clock), HostAdvice(reading, core.clock)
     routes = [
+        *incident_routes(
+            Incidents(reading, alerts, core.clock),
+            HostPage(reading, core.clock),
+            SignaturePage(reading, causes, core.clock),
+        ),
         *page_routes(
             Health(core.intake, core.metrics, warning, core.ingest.door, fleet),
             Pages(reading, core.clock, warning, lambda: url[0] if url else None),
-            Setup(reading, manage, core.clock),
+            setup,
             SignIn(access, core.clock),
             Runbooks(core.clock),
+            RotationsPage(reading, rotations, core.clock),
+            PinsPage(reading, pins, pin_lint, advice, core.clock),
+            PreflightPage(reading, preflights, core.clock),
+            Trying(setup, core.ingest),
         ),
         *api_routes(
             Read(reading),
@@ -340,12 +377,14 @@ def _operator_app(
             Imports(reading, core.keyring, core.taking, changes),
             NotifyTest(ways, changes),
             Probes(reading, changes, config.hosts),
-            Rotations(reading, changes),
-            Pins(reading, core.keyring, core.intake, changes),
-            PinLint(reading, core.clock),
-            Preflights(reading, changes, core.clock),
-            HostAdvice(reading, core.clock),
-            Causes(reading, changes),
+            rotations,
+            pins,
+            pin_lint,
+            preflights,
+            advice,
+            causes,
+            alerts,
+            Silences(reading, changes),
         ),
     ]
     return operator_app(access, routes)

@@ -32,6 +32,7 @@ _COMMANDS = (
     ("host", "host", "register hosts, see which are proposed"),
     ("probe", "probe", "the chain that a host serves, address by address"),
     ("certs", "certs", "public keys that you had certified yourselves"),
+    ("alerts", "alerts", "what is wrong now; acknowledge, silence, resolve, note"),
     ("notify-test", "notify_test", "send a test alert to channels"),
     ("rotation", "rotation", "declare when a host's keys change, see when they did"),
     ("pins", "pins", "what clients pin: import, list, lint, prove"),

@@ -34,6 +34,8 @@ STEPS = (
     ),
 )
 TESTS = [PYTHON, "-m", "pytest"]
+# Files side by side, each with a PostgreSQL of its own: twice as fast on two cores.
+SIDE_BY_SIDE = ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile"]
 
 
 def install() -> None:
@@ -76,7 +78,8 @@ def run(arguments: Sequence[str], temporary: str) -> int:
         "PYTHONDONTWRITEBYTECODE": "1",
         "TMPDIR": temporary,
     }
-    tests = [*TESTS, "--basetemp", f"{temporary}/t", *arguments]
+    side_by_side = [] if arguments else SIDE_BY_SIDE
+    tests = [*TESTS, *side_by_side, "--basetemp", f"{temporary}/t", *arguments]
     steps = [("tests", tests)] if arguments else [*STEPS, ("tests", tests)]
     failed = []
     for name, command in steps:

@@ -198,11 +198,14 @@ _UP = (
     """,
     "CREATE INDEX counted_install_at ON counted_install (project, host, class, at)",
     "CREATE INDEX counted_install_install ON counted_install (install, at)",
+    "CREATE INDEX counted_install_recent ON counted_install USING brin (at)",
+    "CREATE INDEX sighting_untrusted ON sighting (received_at) WHERE kind = 'chain_untrusted'",
     "CREATE INDEX counted_install_network ON counted_install (network, at) WHERE within_cap",
 )
 _DOWN = (
     "DROP TABLE counted_install",
     "DROP INDEX sighting_waiting",
+    "DROP INDEX sighting_untrusted",
     """
     ALTER TABLE sighting
         DROP COLUMN app, DROP COLUMN app_version, DROP COLUMN platform, DROP COLUMN pin_set,

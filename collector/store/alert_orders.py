@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+import asyncpg
+
 from collector.store.connect import Connection
 
 
@@ -46,10 +48,17 @@ async def give(
 async def waiting(connection: Connection) -> Sequence[Order]:
     """In the order in which they were given."""
     rows = await connection.fetch("SELECT * FROM alert_order ORDER BY id LIMIT 1000")
-    return [
-        Order(row["id"], row["alert"], What(row["what"]), row["who"], row["at"], row["until"])
-        for row in rows
-    ]
+    return [_order(row) for row in rows]
+
+
+async def of_alert(connection: Connection, alert: str) -> Sequence[Order]:
+    """Those that wait, in the order in which they were given."""
+    rows = await connection.fetch("SELECT * FROM alert_order WHERE alert = $1 ORDER BY id", alert)
+    return [_order(row) for row in rows]
+
+
+def _order(row: asyncpg.Record) -> Order:
+    return Order(row["id"], row["alert"], What(row["what"]), row["who"], row["at"], row["until"])
 
 
 async def done(connection: Connection, ids: Sequence[int]) -> None:

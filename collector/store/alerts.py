@@ -17,12 +17,14 @@ from collector.store.connect import Connection
 _COLUMNS = "a.id, a.body, a.acknowledged_by, a.acknowledged_at, a.silenced_until"
 _WRITE = f"""
 INSERT INTO alert AS a (id, project, host, kind, severity, audience, state, started_at, updated_at, ended_at,
-    dedup_key, body, epoch)
-SELECT $1, project.id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::jsonb, $13
+    dedup_key, body, epoch, silenced_until)
+SELECT $1, project.id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::jsonb, $13, $14
 FROM project WHERE project.name = $2
 ON CONFLICT (id) DO UPDATE SET severity = EXCLUDED.severity, audience = EXCLUDED.audience,
     state = EXCLUDED.state, updated_at = EXCLUDED.updated_at, ended_at = EXCLUDED.ended_at,
-    body = EXCLUDED.body, epoch = EXCLUDED.epoch
+    body = EXCLUDED.body, epoch = EXCLUDED.epoch,
+    silenced_until = CASE WHEN a.state = 'resolved' AND EXCLUDED.state = 'firing'
+        THEN greatest(a.silenced_until, EXCLUDED.silenced_until) ELSE a.silenced_until END
 WHERE a.epoch <= EXCLUDED.epoch
 RETURNING {_COLUMNS}
 """  # noqa: S608 (constants)
@@ -34,6 +36,8 @@ async def write(connection: Connection, alert: Alert, epoch: int) -> Alert:
 
     Raises StaleEpochError; NotFoundError if its project is gone; asyncpg.UniqueViolationError if
     another of its project, host and kind fires.
+
+    One that opens, or opens again, is silenced as it says itself: a silence was there before it.
     """
     await lease.hold(connection, epoch)
     row = await connection.fetchrow(
@@ -51,6 +55,7 @@ async def write(connection: Connection, alert: Alert, epoch: int) -> Alert:
         alert.dedup_key,
         to_text(alert),
         epoch,
+        alert.silenced_until,
     )
     if row is None:
         raise NotFoundError(f"there is no project '{alert.project}'")
@@ -72,6 +77,12 @@ async def one(connection: Connection, id_: str) -> Alert:
     if row is None:
         raise NotFoundError(f"there is no alert '{id_[:80]}'")
     return _alert(row)
+
+
+async def held(connection: Connection, id_: str) -> Alert:
+    """As ``one``; nobody else writes it until the transaction ends. Raises NotFoundError."""
+    await connection.execute("SELECT FROM alert WHERE id = $1 FOR UPDATE", id_)
+    return await one(connection, id_)
 
 
 _FIRING = f"SELECT {_COLUMNS} FROM alert AS a WHERE state = 'firing' ORDER BY started_at, id"  # noqa: S608

@@ -243,8 +243,8 @@ async def named(
     return await connection.fetch(_NAMED, limit, project)
 
 
-SIGHTINGS = 5_000  # of one host that installs and networks are counted in,
-_ALL_SIGHTINGS = 100_000  # and of all on one page
+SIGHTINGS = 1_000  # of one host that installs and networks are counted in,
+_ALL_SIGHTINGS = 50_000  # and of all on one page
 _ROLLUPS = 50_000  # sums that are added up for hosts that are not admitted
 
 # Sums of whole hours, of the minutes before the first, and what is not folded yet. Everything of one

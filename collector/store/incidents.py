@@ -157,13 +157,14 @@ async def successes(
 
 _LOST = """
 SELECT project, sum(items)::bigint AS items FROM (
-    SELECT project, items FROM ledger_delta WHERE result = 'shed' AND hour >= $1
+    SELECT project, items FROM ledger_delta WHERE result = 'shed' AND reason <> 'over_limit' AND hour >= $1
     UNION ALL
-    SELECT project, items FROM ledger WHERE result = 'shed' AND hour >= $1
+    SELECT project, items FROM ledger WHERE result = 'shed' AND reason <> 'over_limit' AND hour >= $1
 ) AS shed WHERE project IS NOT NULL GROUP BY 1
 """
 
 
 async def shed(connection: Connection, hour: datetime) -> dict[int, int]:
-    """Items that were let go since the beginning of an hour, by project."""
+    """Items that were let go since the beginning of an hour, by project; without those of senders over
+    their limits: a flood is nobody's loss, and would be a way to wake people."""
     return {row["project"]: row["items"] for row in await connection.fetch(_LOST, hour)}

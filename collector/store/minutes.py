@@ -48,17 +48,10 @@ async def by_hour(connection: Connection, since: datetime, until: datetime) -> l
     return await connection.fetch(_HOURS, since, until)
 
 
-_MARK = """
-SELECT (SELECT coalesce(max(id), 0) FROM counted_install) AS newest,
-    (SELECT count(*) FROM counted_install WHERE at >= $1) AS lately
-"""
-
-
-async def mark(connection: Connection, since: datetime) -> tuple[int, int]:
-    """What is another one once something was counted, or was taken back."""
-    row = await connection.fetchrow(_MARK, since)
-    assert row is not None
-    return row["newest"], row["lately"]
+async def newest(connection: Connection) -> int:
+    """What is another one once something was counted."""
+    found: int = await connection.fetchval("SELECT coalesce(max(id), 0) FROM counted_install")
+    return found
 
 
 _HOSTS = """

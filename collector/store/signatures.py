@@ -83,7 +83,8 @@ WITH fresh AS (
 SELECT s.id, p.name AS project, s.host, s.kind, s.issuer_path, s.first_seen,
     greatest(s.last_seen, fresh.last_seen) AS last_seen,
     s.violations + coalesce(fresh.violations, 0)::bigint AS violations,
-    s.violations - s.thin + coalesce(fresh.violations - fresh.thin, 0)::bigint AS whole
+    s.violations - s.thin + coalesce(fresh.violations - fresh.thin, 0)::bigint AS whole, s.cause,
+    (SELECT r.label FROM relabel r WHERE r.signature = s.id ORDER BY r.id DESC LIMIT 1) AS relabelled
 FROM candidate JOIN signature s USING (id)
 JOIN project p ON p.id = s.project
 LEFT JOIN fresh ON fresh.signature = s.id
@@ -92,7 +93,8 @@ ORDER BY greatest(s.last_seen, fresh.last_seen) DESC LIMIT $1
 
 
 async def newest(connection: Connection, limit: int) -> Sequence[asyncpg.Record]:
-    """With what is not folded yet. whole: how many of the violations were stored as rows."""
+    """With what is not folded yet, and what the rules and operators said. whole: how many of the
+    violations were stored as rows."""
     return await connection.fetch(_NEWEST, limit)
 
 

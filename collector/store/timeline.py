@@ -105,3 +105,22 @@ async def networks(
 ) -> Sequence[asyncpg.Record]:
     """Those with most installs, by their keyed hashes of today."""
     return await connection.fetch(_NETWORKS, project, host, since, _MOST, limit)
+
+
+_OF_SIGNATURE = """
+SELECT pin_set, GROUPING(pin_set) = 1 AS is_sum, count(DISTINCT install) AS installs,
+    count(DISTINCT network) AS networks, count(DISTINCT operator_network) AS operators
+FROM (
+    SELECT signature, pin_set, install, network, operator_network FROM sighting
+    WHERE project = $1 AND host = $2 AND received_at > $3 ORDER BY received_at DESC LIMIT $4
+) AS newest
+WHERE signature = $5 GROUP BY GROUPING SETS ((pin_set), ()) ORDER BY is_sum DESC, installs DESC LIMIT 50
+"""
+
+
+async def holders(
+    connection: Connection, project: ProjectId, host: str, since: datetime, signature: bytes
+) -> Sequence[asyncpg.Record]:
+    """(pin_set, is_sum, installs, networks, operators): all installs that reported a signature first,
+    then those of each pin set; among the newest _MOST sightings of its host since then."""
+    return await connection.fetch(_OF_SIGNATURE, project, host, since, _MOST, signature)

@@ -86,6 +86,14 @@ async def examples(connection: Connection, signature: bytes, limit: int) -> list
     return await connection.fetch(_NEWEST.format(where="WHERE signature = $2 "), limit, signature)
 
 
+async def arrived(
+    connection: Connection, since: datetime, sdk: str | None, limit: int
+) -> list[asyncpg.Record]:
+    """The newest at or after a time, of an SDK or of all, as ``newest`` tells them."""
+    where = "WHERE received_at >= $2 AND ($3::text IS NULL OR sdk = $3) "
+    return await connection.fetch(_NEWEST.format(where=where), limit, since, sdk)
+
+
 _CERTIFICATES = """
 SELECT sha256, spki_sha256, subject, issuer, sans, not_before, not_after, self_signed, key_type
 FROM certificate WHERE sha256 = ANY($1)
@@ -104,7 +112,7 @@ SELECT v.received_at, v.delivery, p.name AS project, v.app_key AS app, v.environ
     v.client_time_raw, v.time_trust, v.app_id, v.app_version, v.platform, v.os_version, v.sdk,
     v.sdk_version, v.install, v.occurrences, v.weight, v.test, v.signature, s.pins,
     v.validated_chain, v.served_chain, v.details
-FROM violation v
+FROM {source}
 JOIN project p ON p.id = v.project
 LEFT JOIN pin_set s ON s.id = v.pin_set
 WHERE true{conditions}
@@ -127,6 +135,10 @@ _FILTERS = {
 }
 
 
+SCANNED = 50_000  # rows that one page looks at, where no index finds what is asked for
+_TIMES = ("since", "until")
+
+
 async def page(
     connection: Connection,
     filters: Mapping[str, object],
@@ -135,6 +147,55 @@ async def page(
 ) -> list[asyncpg.Record]:
     """Newest first, behind ``after`` (received_at, delivery). filters: keys of _FILTERS."""
     values: list[object] = []
+    conditions = _conditions(filters, after, values)
+    values.append(limit)
+    query = _PAGE.format(source="violation v", conditions=conditions, limit=f"${len(values)}")
+    return await connection.fetch(query, *values)
+
+
+async def some(
+    connection: Connection,
+    filters: Mapping[str, object],
+    after: tuple[datetime, bytes] | None,
+    limit: int,
+) -> tuple[list[asyncpg.Record], tuple[datetime, bytes] | None]:
+    """As ``page``, and where to go on, if there may be more. Where no index finds what is asked for, the
+    newest SCANNED rows are looked at: a page may be short, or empty, and another one follow."""
+    if "signature" in filters or {"project", "host"} <= filters.keys():
+        rows = await page(connection, filters, after, limit)
+        return rows, _place(rows) if len(rows) == limit else None
+    times = {name: filters[name] for name in _TIMES if name in filters}
+    rest = {name: value for name, value in filters.items() if name not in _TIMES}
+    values: list[object] = []
+    inner = _conditions(times, after, values)
+    scanned = (
+        f"(SELECT * FROM violation v WHERE true{inner}"  # noqa: S608 (conditions of our own)
+        f" ORDER BY v.received_at DESC, v.delivery DESC LIMIT {SCANNED}) v"
+    )
+    outer = _conditions(rest, None, values)
+    values.append(limit)
+    query = _PAGE.format(source=scanned, conditions=outer, limit=f"${len(values)}")
+    rows = await connection.fetch(query, *values)
+    if len(rows) == limit:
+        return rows, _place(rows)
+    values = []
+    inner = _conditions(times, after, values)
+    last = await connection.fetchrow(
+        f"SELECT received_at, delivery FROM violation v WHERE true{inner}"  # noqa: S608 (as above)
+        f" ORDER BY v.received_at DESC, v.delivery DESC OFFSET {SCANNED - 1} LIMIT 1",
+        *values,
+    )
+    return rows, None if last is None else (last["received_at"], last["delivery"])
+
+
+def _place(rows: Sequence[asyncpg.Record]) -> tuple[datetime, bytes] | None:
+    return (rows[-1]["received_at"], rows[-1]["delivery"]) if rows else None
+
+
+def _conditions(
+    filters: Mapping[str, object], after: tuple[datetime, bytes] | None, values: list[object]
+) -> str:
+    """As SQL; what they compare with is appended to values."""
     conditions = ""
     for name, value in filters.items():
         values.append(value)
@@ -142,6 +203,4 @@ async def page(
     if after is not None:
         values.extend(after)
         conditions += f" AND (v.received_at, v.delivery) < (${len(values) - 1}, ${len(values)})"
-    values.append(limit)
-    query = _PAGE.format(conditions=conditions, limit=f"${len(values)}")
-    return await connection.fetch(query, *values)
+    return conditions

@@ -70,6 +70,29 @@ class Watched:
             # A host that is new to us begins now: what was before is in no window.
             self.kept.spikes.setdefault(stream, State(evaluated_to=now - 1, restart=0))
 
+    def remember(self, counts: Counts, now: int) -> None:
+        """Hours that are over, as counts of now have them: what was taken back is gone from them."""
+        this, oldest = now // 60, now // 60 - HOURS
+        for stream, by_minute in counts.items():
+            hours = {h: n for h, n in self.hours.get(stream, {}).items() if h >= oldest}
+            fresh: dict[int, int] = {}
+            for at, operators in by_minute.items():
+                if this - 25 < at // 60 < this:
+                    fresh[at // 60] = fresh.get(at // 60, 0) + sum(operators.values())
+            self.hours = {**self.hours, stream: {**hours, **fresh}}
+
+    def days(self, counts: Counts, now: int) -> dict[int, int]:
+        """Newly affected installs of each day since 1970, of all classes."""
+        found: dict[int, int] = defaultdict(int)
+        for hours in self.hours.values():
+            for hour, count in hours.items():
+                found[hour // 24] += count
+        for by_minute in counts.values():
+            for at, operators in by_minute.items():
+                if at // 60 == now // 60:
+                    found[at // 1440] += sum(operators.values())
+        return found
+
     def look(
         self, counts: Counts, facts: Mapping[str, Facts], now: int, known: Known = NOTHING_KNOWN
     ) -> dict[str, Verdict]:

@@ -41,6 +41,7 @@ from collector.watch.watched import SELF, UNKNOWN, Counts, Watched, grouped, kep
 log = structlog.get_logger()
 
 _BACK = timedelta(hours=26)  # of which minutes are read
+_FRESH = timedelta(seconds=15)  # that what is known of hosts is not read again
 _SAVE = 10  # minutes between two states of a host where nothing happens
 _SOME = 100  # hosts that are judged before others get their turn
 _ON_CALL = {
@@ -69,7 +70,11 @@ class Watcher:
     one_address: Callable[[], str | None] = lambda: None
     _epoch: int | None = None
     _hosts: dict[tuple[int, str], Watched] = field(default_factory=dict)
-    _mark: tuple[int, int, int] | None = None
+    _mark: tuple[int, int] | None = None
+    _known: tuple[datetime, World] | None = None
+    _seen: dict[tuple[int, str], int] = field(
+        default_factory=dict
+    )  # installs of each host, as last judged
     _shed: tuple[datetime, dict[int, int]] | None = None
 
     async def look(self, epoch: int) -> bool:
@@ -85,13 +90,19 @@ class Watcher:
                 self._epoch = epoch
             await self._take_orders(epoch, now)
             async with self.pool.acquire() as connection:
-                mark = (minute(now), *await minutes.mark(connection, now - _BACK))
+                mark = (minute(now), await minutes.newest(connection))
             if mark == self._mark:
                 return False
-            await self._judge_all(epoch, now)
+            await self._judge_all(
+                epoch, now, is_minute=self._mark is None or self._mark[0] != mark[0]
+            )
             self._mark = mark
         except BaseException:
-            self._epoch, self._mark = None, None  # what is in memory may be ahead of what is stored
+            self._epoch, self._mark, self._known = (
+                None,
+                None,
+                None,
+            )  # what is in memory may be ahead of what is stored
             raise
         return True
 
@@ -137,13 +148,16 @@ class Watcher:
                 watched.first_hour = int(row["admitted_at"].timestamp() // 3600)
                 self._hosts[key] = watched
 
-    async def _judge_all(self, epoch: int, now: datetime) -> None:
+    async def _judge_all(self, epoch: int, now: datetime, *, is_minute: bool) -> None:
+        """Each minute all hosts, in between those of which something was counted."""
         async with self.pool.acquire() as connection:
             await self._keep_hosts(connection)
             counts = grouped(
                 await minutes.by_minute(connection, now - _BACK, now + timedelta(minutes=1))
             )
-            known = await world(connection, {host for _, host in self._hosts}, now)
+            if self._known is None or not timedelta(0) <= now - self._known[0] < _FRESH:
+                self._known = now, await world(connection, {host for _, host in self._hosts}, now)
+            known = self._known[1]
             suspected = await incidents.labelled(connection, now - timedelta(days=1), rules.SUSPECT)
             muted = await silences.active(connection, now)
             lost = await self._lost(connection, now)
@@ -152,9 +166,12 @@ class Watcher:
             if n % _SOME == _SOME - 1:
                 await asyncio.sleep(0)
             told = counts.get(watched.place, {})
+            seen = sum(sum(o.values()) for minutes_ in told.values() for o in minutes_.values())
+            if not is_minute and self._seen.get(watched.place, 0) == seen:
+                continue
+            self._seen[watched.place] = seen
             found, judged = await self._judge(watched, told, known, suspected, now)
-            if not watched.host or lost.get(watched.project):
-                found += self._collector(watched, lost, now)
+            found += self._collector(watched, lost, now)
             changed = await self._settle(watched, found, muted, epoch, now)
             stale = minute(now) - watched.saved_at >= _SAVE
             if judged and not changed and (stale or watched.is_open()):
@@ -209,14 +226,8 @@ class Watcher:
                     connection, place, own, max(since, now - timedelta(days=7)), now
                 )
         found.append(rules.own_spike(watched, verdict, told, known, now, chains=own == SELF))
-        days: dict[int, int] = {}
-        for stream in watched.hours.values():
-            for hour, count in stream.items():
-                days[hour // 24] = days.get(hour // 24, 0) + count
-        for by_minute in counts.values():
-            for at, operators in by_minute.items():
-                if at // 60 not in {h for s in watched.hours.values() for h in s}:
-                    days[at // 1440] = days.get(at // 1440, 0) + sum(operators.values())
+        watched.remember(counts, minute(now))
+        days = watched.days(counts, minute(now))
         found.append(Found(AlertKind.REPORTING_SILENT, rules.silent(days, minute(now))))
         return found
 
@@ -231,18 +242,19 @@ class Watcher:
         return {project: items for project, items in lost.items() if items > 0}
 
     def _collector(self, watched: Watched, lost: Mapping[int, int], now: datetime) -> list[Found]:
-        """What is wrong with the collector itself stands at the first host of each project."""
-        first = min(
-            (key for key in self._hosts if key[0] == watched.project), default=watched.place
-        )
+        """What is wrong with the collector itself stands at the first host of a project; that all reports
+        come from one address, at the first of all."""
+        first = min(key for key in self._hosts if key[0] == watched.project)
         if watched.place != first:
             return []
-        return [
-            Found(
-                AlertKind.COLLECTOR_LOSING_REPORTS,
-                standing.collector_losing_reports(lost.get(watched.project, 0), None, now),
-            )
-        ]
+        items = lost.get(watched.project, 0)
+        told = standing.collector_losing_reports(items, None, now)
+        found = [Found(AlertKind.COLLECTOR_LOSING_REPORTS, told)]
+        if watched.place == min(self._hosts):
+            words = self.one_address()
+            one = Finding(severity=Severity.TICKET, summary=words) if words else NOTHING
+            found.append(Found(AlertKind.ONE_ADDRESS, one))
+        return found
 
     async def _settle(
         self, watched: Watched, found: Sequence[Found], muted: Sequence[silences.Silence],

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Middleware
 
 from collector.errors import PinfallError
@@ -23,6 +24,8 @@ COOKIE = "pinfall_session"
 _LOCAL = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?", re.IGNORECASE)
 _CHANGES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _FORM = "application/x-www-form-urlencoded"
+_UPLOAD = "multipart/form-data"
+_UPLOADS = frozenset({"/pins"})  # where a form may have a file
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
@@ -72,12 +75,19 @@ def _from_here(request: web.Request) -> bool:
     return "Origin" in request.headers or request.headers.get("Sec-Fetch-Site") == "same-origin"
 
 
+def _is_form(request: web.Request) -> bool:
+    uploads = request.content_type == _UPLOAD and request.path in _UPLOADS
+    return uploads or request.content_type == _FORM
+
+
 async def read_form(request: web.Request) -> Mapping[str, object]:
     """A plain form's fields. Raises PinfallError for anything else: parsers of forms are many."""
-    if request.content_type == _FORM:
+    if _is_form(request):
         try:
             return await request.post()
         except (ValueError, LookupError):  # bytes, or a charset, that are none
+            pass
+        except (AssertionError, RuntimeError, HttpProcessingError):  # parts that are none
             pass
     raise PinfallError("not a form")
 
@@ -148,7 +158,7 @@ def _refuse(request: web.Request) -> web.StreamResponse:
 
 async def _change(request: web.Request, who: Who) -> web.Response | None:
     """What a change has to bring, or why it is refused."""
-    if request.content_type == _FORM and not request.path.startswith("/api/"):
+    if _is_form(request) and not request.path.startswith("/api/"):
         form = await read_form(request)
         told = str(form.get("form_token", ""))
         if not _from_here(request) or not hmac.compare_digest(

@@ -45,6 +45,6 @@ def page(
     request: web.Request, template: str, now: datetime, *, status: int = 200, **facts: object
 ) -> web.Response:
     html = _TEMPLATES.get_template(template).render(
-        now=now, who=request.get(WHO), ago=lambda at: ago(at, now), **facts
+        now=now, who=request.get(WHO), path=request.path, ago=lambda at: ago(at, now), **facts
     )
     return web.Response(text=html, status=status, content_type="text/html")

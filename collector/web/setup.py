@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,8 +17,10 @@ from collector.web import rendering
 from collector.web.access import Role
 from collector.web.api.manage import Manage, masked
 from collector.web.guard import WHO, read_form
+from collector.web.snippets import snippets
 
 _ROWS = 100
+NAMED = 6  # characters that name a key, where it is not shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class Setup:
     async def show(self, request: web.Request, mistake: str | None = None) -> web.Response:
         now = self.clock()
         who = request[WHO]
+        chosen = request.query.get("for")
         operates = who.role.may(Role.OPERATOR)
         async with self.pool.acquire() as connection:
             known = await hosts.named(connection, _ROWS)
@@ -46,13 +49,41 @@ class Setup:
             mistake=mistake,
             operates=operates,
             projects=listed,
-            keys=[{**row, "key": masked(row, whole=operates)} for row in keys],
+            keys=[
+                {**row, "key": masked(row, whole=operates), "name": row["key"][:NAMED]}
+                for row in keys
+            ],
+            **self._ways(keys, known, chosen, operates=operates),
             hosts=known,
             proposed=proposed,
             tokens=tokens,
             audit=[{**row, "details": _details(row["details"])} for row in audit],
             ingest_url=self.manage.public_url(),
         )
+
+    def _ways(
+        self,
+        keys: Sequence[asyncpg.Record],
+        known: Sequence[asyncpg.Record],
+        chosen: str | None,
+        *,
+        operates: bool,
+    ) -> dict[str, object]:
+        """Snippets for the key that was chosen, else the first for apps."""
+        used = [row for row in keys if not row["disabled_at"]]
+        fitting = [row for row in used if row["key"][:NAMED] == chosen]
+        row = next(iter([*fitting, *(row for row in used if not row["trusted"])]), None)
+        if row is None:
+            return {"snippets": [], "snippets_for": None, "test_keys": [], "test_host": ""}
+        key = row["key"] if operates else f"{row['key'][:NAMED]}…"
+        of_project = [h for h in known if h["project"] == row["project"]]
+        host = next((h["host"] for h in of_project if h["registered"]), None)
+        return {
+            "snippets": snippets(f"{self.manage.public_url()}/r/{key}", host),
+            "snippets_for": row,
+            "test_keys": [{**one, "chosen": one == row} for one in used] if operates else [],
+            "test_host": host or "",
+        }
 
     async def register(self, request: web.Request) -> web.StreamResponse:
         """The form beside a proposal, or the one with a field."""

@@ -268,3 +268,42 @@ async def test_a_certificate_that_ends_soon_is_a_ticket_and_then_a_page(story: S
     await story.probed()
     await story.wait(1)
     assert [one.json["severity"] for one in story.receiver.asked] == ["ticket", "page"]
+
+
+async def test_lost_reports_are_a_page_and_a_flood_is_none(story: Story) -> None:
+    await story.look()
+
+    async def shed(reason: str, items: int) -> None:
+        await story.site.pool.execute(
+            "INSERT INTO ledger_delta (hour, project, dialect, result, reason, items)"
+            " SELECT date_trunc('hour', $1::timestamptz), id, '', 'shed', $2, $3 FROM project",
+            story.clock.now, reason, items,
+        )  # fmt: skip
+
+    await shed("over_limit", 100_000)
+    await story.wait(2)
+    assert story.heard() == []
+    await shed("not_durable", 7)
+    await story.wait(1)
+    assert story.heard() == [("collector_losing_reports", "firing")]
+    assert "7 reports were shed" in story.receiver.asked[-1].json["summary"]
+    await story.wait(12)
+    assert story.heard()[-1] == ("collector_losing_reports", "resolved")
+
+
+async def test_a_host_that_falls_silent_is_a_ticket(story: Story) -> None:
+    project = await story.site.pool.fetchval("SELECT id FROM project")
+    for day in range(20):
+        await story.site.pool.execute(
+            "INSERT INTO counted_install (project, host, class, install, estimated, at, within_cap, network,"
+            " operator_network, signature, app, app_version, platform)"
+            " SELECT $1, $2, 'interception', decode(lpad(to_hex(n), 32, '0'), 'hex'), false,"
+            " $3::timestamptz - make_interval(days => $4) - make_interval(mins => n), true, '', '', '', '', '', ''"
+            " FROM generate_series(1, 24) n",
+            project, HOST, NOON, day,
+        )  # fmt: skip
+    await story.look()
+    assert story.heard() == []
+    await story.wait(36 * 60, 60)
+    assert story.heard()[0] == ("reporting_silent", "firing")
+    assert {kind for kind, _ in story.heard()} == {"reporting_silent"}

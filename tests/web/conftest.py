@@ -111,8 +111,9 @@ class Site:
 
     async def ledger(self) -> dict[str, dict[str, int]]:
         """Once all that was counted is in it."""
-        for _ in range(100):
-            if not self.collector.ingest.taking.intake._counts:
+        intake = self.collector.ingest.taking.intake
+        for _ in range(600):
+            if not intake._counts and not intake._flushing:
                 break
             await asyncio.sleep(0.05)
         async with self.pool.acquire() as connection:

@@ -130,7 +130,7 @@ class _Page(HTMLParser):
             assert name != "style"
             if name in ("href", "src"):
                 assert value is not None
-                assert value.startswith("/")
+                assert value.startswith(("/", "#"))
                 assert not value.startswith("//")
 
     def handle_data(self, data: str) -> None:

@@ -92,7 +92,7 @@ def test_counters_never_go_down_over_any_deaths(steps: list[tuple[int, str]]) ->
         gauges = {"pinfall_queue_reports", "pinfall_waiting_reports", "pinfall_open_connections"}
         for series, value in seen.items():
             if series[0] not in gauges:
-                assert now[series] >= value, series
+                assert now[series] >= value - 1e-9, series  # sums in another order
         seen = now
     assert merge.value(past.families(), "pinfall_queue_reports") == 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from collector.detect.judgement import Cause
 from collector.errors import NotFoundError, PinfallError
 from collector.store import causes
 from collector.store.connect import Connection
+from collector.web.access import Who
 from collector.web.api import asked
 from collector.web.api.certs import NOTE
 from collector.web.api.change import Changes
@@ -34,7 +36,11 @@ class Causes:
         """{"label", "note"}; label null: back to what the rules say."""
         id_ = _id(request)
         told = await asked.body(request, {"label": False, "note": False})
-        label, note, who = told.get("label"), told.get("note", ""), request[WHO]
+        return web.json_response(await self.relabel_as(request[WHO], id_, told))
+
+    async def relabel_as(self, who: Who, id_: bytes, told: Mapping[str, Any]) -> dict[str, Any]:
+        """Also for the page's form. Raises PinfallError."""
+        label, note = told.get("label"), told.get("note", "")
         note = "" if note is None else note
         if label is not None and label not in [*Cause]:
             raise PinfallError(f"label: should be null, or one of {', '.join(Cause)}")
@@ -46,12 +52,15 @@ class Causes:
                 change.connection, id_, label, note=note.strip(), now=self.changes.clock(), who=who.name
             )  # fmt: skip
             change.details["host"] = host
-            answer = await _told(change.connection, id_)
-        return web.json_response(answer)
+            return await _told(change.connection, id_)
 
 
 def _id(request: web.Request) -> bytes:
-    text = request.match_info["id"]
+    return signature_id(request.match_info["id"])
+
+
+def signature_id(text: str) -> bytes:
+    """Raises NotFoundError."""
     try:
         return asked.hex_of(16)(text)  # type: ignore[return-value]
     except ValueError as error:

@@ -10,11 +10,14 @@ from typing import Any
 from aiohttp import web
 
 from collector import __version__
+from collector.alert import State
 from collector.detect.judgement import Cause
+from collector.detect.kinds import AlertKind
 from collector.detect.probed import DETAIL, Asked, ProbeState
 from collector.model import ENVIRONMENTS, PLATFORMS, WORST_CHAIN, Dialect, Kind
 from collector.pins.readers import MOST as PIN_SETS
 from collector.web.access import Role
+from collector.web.api.alerts import NOTE as ALERT_NOTE
 from collector.web.api.asked import MOST, USUAL
 from collector.web.api.certs import MOST as CERTS
 from collector.web.api.certs import NOTE
@@ -158,6 +161,8 @@ _RELEASE: dict[str, Schema] = {
     "platform": nullable({"enum": [name.lower() for name in PLATFORMS]}),
     "starts": nullable(_TIME),
 }
+_ALERT = [_path("id", "As the list shows it.")]
+_ALERT_NOTE: Schema = nullable({"type": "string", "maxLength": ALERT_NOTE})
 V, P, O = Role.VIEWER, Role.PIPELINE, Role.OPERATOR  # noqa: E741
 
 
@@ -410,6 +415,49 @@ def _paths() -> Schema:
                                _object({"project": TEXT, "imported": _COUNT}), takes=_object(
                 {"project": _NAME, "rows": {"type": "array", "minItems": 1, "maxItems": ROWS,
                                             "items": ref("AdoptionRow")}})),
+        },
+        "/alerts": {
+            "get": _operation("listAlerts", "What is wrong with hosts: what fires first, then what was resolved.", V,
+                              _object({"alerts": listed(ref("Alert"))}), parameters=[
+                                  _parameter("state", {"enum": [*State]}, "In this state."), _PROJECT, _HOST,
+                                  _parameter("limit", _LIMIT["schema"], "Alerts in all.")]),
+        },
+        "/alerts/{id}": {
+            "get": _operation("getAlert", "One alert, with what channels were told of it and what people did.", V,
+                              ref("AlertWithTimeline"), parameters=_ALERT),
+        },
+        "/alerts/{id}/acknowledge": {
+            "post": _operation("acknowledgeAlert", "Somebody is on it. Whoever was first has it.", O,
+                               ref("AlertWithTimeline"), parameters=_ALERT, takes=_object({})),
+        },
+        "/alerts/{id}/silence": {
+            "post": _operation("silenceAlert", "Tell nobody of it until then; null ends that.", O,
+                               ref("AlertWithTimeline"), parameters=_ALERT,
+                               takes=_object({"until": nullable(_TIME)}, note=_ALERT_NOTE)),
+        },
+        "/alerts/{id}/resolve": {
+            "post": _operation("resolveAlert", "Close it by hand; the watcher does so with its next look. It stays"
+                               " closed while the same is found. `forged`: its reports were made up.", O,
+                               ref("AlertWithTimeline"), parameters=_ALERT,
+                               takes=_object({}, forged={"type": "boolean", "default": False}, note=_ALERT_NOTE)),
+        },
+        "/alerts/{id}/note": {
+            "post": _operation("noteAlert", "What others should know of it.", O, ref("AlertWithTimeline"),
+                               parameters=_ALERT, takes=_object(
+                                   {"note": {"type": "string", "minLength": 1, "maxLength": ALERT_NOTE}})),
+        },
+        "/silences": {
+            "get": _operation("listSilences", "Silences that last, the one that ends first before the others.", V,
+                              _object({"silences": listed(ref("Silence"))})),
+            "post": _operation("addSilence", "Tell nobody of alerts that match all that is said, of which there is"
+                               " at least one: `project`, `host` (a pattern), `kind`.", O,
+                               ref("SilenceWithAlerts"), status=201, takes=_object(
+                                   {"until": _TIME}, project=nullable(_NAME), host=nullable(_PATTERN),
+                                   kind=nullable({"enum": [*AlertKind]}), note=_ALERT_NOTE)),
+        },
+        "/silences/{id}": {
+            "delete": _operation("removeSilence", "End a silence: what it alone silenced is heard of again.", O,
+                                 ref("SilenceWithAlerts"), parameters=_ALERT),
         },
         "/totals": {
             "get": _operation("totals", "Items by project and result: received is the sum of the others.", V,

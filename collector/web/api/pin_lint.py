@@ -39,7 +39,13 @@ class PinLint:
     async def lint(self, request: web.Request) -> web.Response:
         """Of a project, or of what counts for one of its hosts; the worst first."""
         told = asked.query(request, {"project": asked.text, "host": host})
-        name, one_host = told.get("project"), told.get("host")
+        findings, count = await self.found(told.get("project"), told.get("host"))
+        return web.json_response({"findings": findings, "pin_sets": count})
+
+    async def found(
+        self, name: str | None, one_host: str | None
+    ) -> tuple[list[dict[str, Any]], int]:
+        """(findings as JSON says them, pin sets that were looked at). Raises PinfallError."""
         findings: list[dict[str, Any]] = []
         count = 0
         async with self.pool.acquire() as connection:
@@ -53,7 +59,7 @@ class PinLint:
                 known = await self._known(connection, ProjectId(row["id"]), sets, one_host)
                 found = await asyncio.to_thread(lint, sets, self.clock(), known)
                 findings += [{"project": row["name"], **plain(finding)} for finding in found]
-        return web.json_response({"findings": findings, "pin_sets": count})
+        return findings, count
 
     async def _sets(
         self, connection: Connection, project: ProjectId, one_host: str | None

@@ -25,6 +25,7 @@ from collector.reports.hosts import read_host
 from collector.store import hosts, pin_sets, projects
 from collector.store.connect import Connection
 from collector.store.pin_sets import Added
+from collector.web.access import Who
 from collector.web.api import asked
 from collector.web.api.change import Changes
 from collector.web.api.manage import PATTERNS, named
@@ -65,21 +66,23 @@ class Pins:
         """{"project", "sets": [...]} as in docs/pins.md, or {"project", "file": base64, "name"}; with
         "app", "platform", "version_from", "version_to", "starts" for all of them."""
         told = await asked.body(request, {**_IMPORTED, **dict.fromkeys(RELEASE, False)})
+        return web.json_response(await self.import_as(request[WHO], told), status=201)
+
+    async def import_as(self, who: Who, told: Mapping[str, Any]) -> dict[str, Any]:
+        """Also for the page's form. Raises PinfallError."""
         name = asked.name(told, "project")
         release = read_release(told)
         found = _file(told) if told.get("file") is not None else _sets(told)
         sets = [release.of(one) for one in found.sets]
         results: list[Added] = []
         facts = {field: told[field] for field in RELEASE if told.get(field) is not None}
-        async with self.changes.by(request[WHO], "pins.imported", name, **facts) as change:
+        async with self.changes.by(who, "pins.imported", name, **facts) as change:
             row = await projects.one(change.connection, name, lock=True)
             project, now = ProjectId(row["id"]), self.changes.clock()
             await pin_sets.hold_room(change.connection, project, len(sets))
             for one in sets:
                 results.append(  # noqa: PERF401 (one after the other)
-                    await pin_sets.add(
-                        change.connection, project, one, now=now, who=request[WHO].name
-                    )
+                    await pin_sets.add(change.connection, project, one, now=now, who=who.name)
                 )
             added = await self._register(change.connection, row, sets)
             changed = [
@@ -92,7 +95,7 @@ class Pins:
         if added:
             await self.keyring.refresh()
             await self.intake.learn_hosts()
-        answer = {
+        return {
             "project": name,
             "pin_sets": [
                 {**as_told(one), "result": result}
@@ -101,7 +104,6 @@ class Pins:
             "registered": added,
             "warnings": list(found.warnings),
         }
-        return web.json_response(answer, status=201)
 
     async def _register(
         self, connection: Connection, row: asyncpg.Record, sets: Sequence[ShippedPinSet]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import asyncpg
 from aiohttp import web
@@ -48,7 +49,10 @@ class Preflights:
     async def preflight(self, request: web.Request) -> web.Response:
         """{"host", "chain": PEM} and, as may be, "project", "issuer": PEM, "at", "app", "pin_sets",
         "allow_unknown", "max_share". Changes nothing."""
-        told = await asked.body(request, _FIELDS)
+        return web.json_response(await self.judged(await asked.body(request, _FIELDS)))
+
+    async def judged(self, told: Mapping[str, Any]) -> dict[str, Any]:
+        """Also for the page's form. Raises PinfallError."""
         host = host_of(told["host"])
         file = file_of(told, "chain", host)
         path = path_of_files(file, file_of(told, "issuer") if told.get("issuer") else None)
@@ -67,7 +71,7 @@ class Preflights:
             served = await holdings.served(connection, host, now - LATELY)
             uses = await adoption.read(connection, project, now.date())
 
-        def work() -> dict[str, object]:
+        def work() -> dict[str, Any]:
             judgement = judge(
                 host,
                 path,
@@ -87,7 +91,7 @@ class Preflights:
                 max_share=most,
             )
 
-        return web.json_response(await asyncio.to_thread(work))
+        return await asyncio.to_thread(work)
 
     async def adoption(self, request: web.Request) -> web.Response:
         """Shares of versions on the last day that is over, and the forecast, by app and platform."""

@@ -47,6 +47,15 @@ class Read:
         )
         filters = {name: told[name] for name in _VIOLATIONS if name in told}
 
+        if told.get("format", "json") == "json":
+            async with self.pool.acquire() as connection:
+                rows, place = await violations.some(
+                    connection, filters, told.get("after"), told.get("limit", asked.USUAL)
+                )
+            following = None if place is None else asked.cursor(*place)
+            shown = [_violation(row) for row in rows]
+            return web.json_response({"violations": shown, "next": following})
+
         async def page(after: Any, limit: int) -> tuple[Rows, object]:
             async with self.pool.acquire() as connection:
                 rows = await violations.page(connection, filters, after, limit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import asyncpg
 from aiohttp import web
@@ -77,10 +78,17 @@ class HostAdvice:
     async def verdict(self, request: web.Request) -> web.Response:
         """Keep, widen or drop pinning, or not enough is known; with sentences that say why."""
         asked.query(request, {})
-        now, host = self.clock(), host_of(request.match_info["host"])
+        told = await self.verdict_of(
+            request.match_info["project"], host_of(request.match_info["host"])
+        )
+        return web.json_response(told)
+
+    async def verdict_of(self, name: str, host: str) -> dict[str, Any]:
+        """Raises NotFoundError where there is no such project."""
+        now = self.clock()
         year = now - timedelta(days=YEAR)
         async with self.pool.acquire() as connection:
-            project, name = await _project(connection, request)
+            project = ProjectId((await projects.one(connection, name))["id"])
             sets = await pin_sets.of_host(connection, project, host)
             served = await holdings.served(connection, host, year)
             keys = await store.keys(connection, host)
@@ -103,7 +111,7 @@ class HostAdvice:
             )
         told = verdict(known, now)
         answer = {"project": name, "host": host, "verdict": told.advice.value}
-        return web.json_response({**answer, "reasons": list(told.reasons)})
+        return {**answer, "reasons": list(told.reasons)}
 
 
 async def _project(connection: Connection, request: web.Request) -> tuple[ProjectId, str]:

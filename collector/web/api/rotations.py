@@ -20,6 +20,7 @@ from collector.reports.line import utc
 from collector.store import changing, host_projects, projects, rotations
 from collector.store.connect import Connection
 from collector.store.rotations import Listed
+from collector.web.access import Who
 from collector.web.api import asked
 from collector.web.api.change import Changes
 from collector.web.guard import WHO
@@ -68,9 +69,13 @@ class Rotations:
         coming one, leaf first."""
         fields = {"project": False, "host": True, "at": False, "chain": False, "note": False}
         told = await asked.body(request, fields)
+        return web.json_response(_plain(await self.declare_as(request[WHO], told)), status=201)
+
+    async def declare_as(self, who: Who, told: Mapping[str, Any]) -> Listed:
+        """Also for the page's form. Raises PinfallError."""
         name = None if told.get("project") is None else asked.name(told, "project")
         host, chain, note = _named(told), _chain(told), _note(told)
-        now, who = self.changes.clock(), request[WHO]
+        now = self.changes.clock()
         at = _at(told, now)
         leaf = str(Hash("sha256", chain[0].spki_sha256)) if chain else None
         details = {"at": utc(at), "leaf": leaf, "note": note}
@@ -81,20 +86,23 @@ class Rotations:
                 change.connection, project=project, host=host, planned_at=at, chain=chain, note=note,
                 now=now, who=who.name,
             )  # fmt: skip
-        return web.json_response(_plain(Listed(made, project_name)), status=201)
+        return Listed(made, project_name)
 
     async def end(self, request: web.Request) -> web.Response:
         """One that is over, or that is not to happen."""
         await asked.body(request, {})
-        text = request.match_info["id"]
+        return web.json_response(_plain(await self.end_as(request[WHO], request.match_info["id"])))
+
+    async def end_as(self, who: Who, text: str) -> Listed:
+        """text: the id. Raises PinfallError."""
         if not (text.isascii() and text.isdigit() and len(text) < 19):
             raise NotFoundError("there is no such rotation")
-        async with self.changes.by(request[WHO], "rotation.ended", text) as change:
+        async with self.changes.by(who, "rotation.ended", text) as change:
             row, change.is_one = await rotations.end(
                 change.connection, int(text), self.changes.clock()
             )
             change.details["host"] = row.rotation.host
-        return web.json_response(_plain(row))
+        return row
 
 
 def _host(text: str) -> str:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from aiohttp import web
 
 from collector.web.access import Role
+from collector.web.api.alerts import Alerts
 from collector.web.api.causes import Causes
 from collector.web.api.certs import Certs
 from collector.web.api.imports import Imports
@@ -22,6 +23,7 @@ from collector.web.api.probes import Probes
 from collector.web.api.read import Read
 from collector.web.api.readiness import HostAdvice
 from collector.web.api.rotations import Rotations
+from collector.web.api.silences import Silences
 
 V, P, O = Role.VIEWER, Role.PIPELINE, Role.OPERATOR  # noqa: E741 (a table reads best in columns)
 _ANY = "[^/]+"  # names may hold braces, which aiohttp leaves out
@@ -51,6 +53,8 @@ def api_routes(
     preflights: Preflights,
     advice: HostAdvice,
     causes: Causes,
+    alerts: Alerts,
+    silences: Silences,
 ) -> list[Route]:
     v1 = "/api/v1"
     return [
@@ -102,5 +106,14 @@ def api_routes(
         Route("GET", f"{v1}/hosts/{{project:{_ANY}}}/{{host:{_ANY}}}/verdict", advice.verdict, V),
         Route("GET", f"{v1}/adoption", preflights.adoption, V),
         Route("POST", f"{v1}/adoption", preflights.import_adoption, P),
+        Route("GET", f"{v1}/alerts", alerts.list_alerts, V),
+        Route("GET", f"{v1}/alerts/{{id:{_ANY}}}", alerts.alert, V),
+        Route("POST", f"{v1}/alerts/{{id:{_ANY}}}/acknowledge", alerts.acknowledge, O),
+        Route("POST", f"{v1}/alerts/{{id:{_ANY}}}/silence", alerts.silence, O),
+        Route("POST", f"{v1}/alerts/{{id:{_ANY}}}/resolve", alerts.resolve, O),
+        Route("POST", f"{v1}/alerts/{{id:{_ANY}}}/note", alerts.note, O),
+        Route("GET", f"{v1}/silences", silences.list_silences, V),
+        Route("POST", f"{v1}/silences", silences.add_silence, O),
+        Route("DELETE", f"{v1}/silences/{{id:{_ANY}}}", silences.remove_silence, O),
         Route("GET", f"{v1}/totals", read.totals, V),
     ]

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from collector.alert import SCHEMA as ALERT_SCHEMA
+from collector.alert import Audience, State
+from collector.alert import Event as AlertEvent
+from collector.alert import Severity as AlertSeverity
 from collector.detect.judgement import Cause, Confidence
 from collector.detect.probed import Asked, ProbeState
 from collector.detect.served import RotationSource, RotationState
 from collector.metrics import CLASSES, SOURCES
 from collector.model import ENVIRONMENTS, Dialect, Kind, TimeTrust
 from collector.pins.findings import Code, Severity
+from collector.store.alert_orders import What
 from collector.web.access import Role
 
 Schema = dict[str, Any]
@@ -55,6 +60,28 @@ _CERTIFICATE = {
     "is_ca": _OPTIONAL_BOOLEAN, "self_signed": _BOOLEAN, "key_type": _OPTIONAL_TEXT, "first_seen": _TIME,
 }  # fmt: skip
 _BY_CAUSE: Schema = {"type": "object", "additionalProperties": _COUNT}
+
+_ALERT: dict[str, Schema] = {
+    "schema": {"const": ALERT_SCHEMA}, "id": _TEXT, "kind": _TEXT, "severity": {"enum": [*AlertSeverity]},
+    "audience": {"enum": [*Audience]}, "state": {"enum": [*State]},
+    "acknowledged": nullable(_of("Who is on it, since when.", by=_TEXT, at=_TIME)),
+    "silenced_until": _OPTIONAL_TIME, "project": _TEXT, "host": _TEXT, "apps": listed(_TEXT),
+    "started_at": _TIME, "updated_at": _TIME, "ended_at": _OPTIONAL_TIME, "summary": _TEXT,
+    "cause": _of("Why, and what a person can check.", label=_TEXT, confidence=_NUMBER,
+                 evidence=listed(_of("One fact.", fact=_TEXT, value=_TEXT))),
+    "reach": _of("How many are affected.", installs=_COUNT, networks=_COUNT, expected=_NUMBER,
+                 share=nullable(_NUMBER), app_versions=listed(_TEXT), platforms=listed(_TEXT)),
+    "chain": listed(_of("As reported. `subject` null: of a private issuer.", role=_TEXT,
+                        subject=_OPTIONAL_TEXT, pin=_TEXT, not_after=_OPTIONAL_TIME)),
+    "pins": listed(_TEXT),
+    "rotation": nullable(_of("What it began with.", at=_TIME, state=_TEXT, sources=listed(_TEXT), note=_TEXT)),
+    "next_steps": listed(_TEXT), "links": _of("For people.", page=_OPTIONAL_TEXT, runbook=_OPTIONAL_TEXT),
+    "dedup_key": _TEXT,
+}  # fmt: skip
+_SILENCE: dict[str, Schema] = {
+    "id": _COUNT, "project": _OPTIONAL_TEXT, "host": _OPTIONAL_TEXT, "kind": _OPTIONAL_TEXT, "until": _TIME,
+    "created_at": _TIME, "created_by": _TEXT, "note": _TEXT,
+}  # fmt: skip
 
 PIN_SET: dict[str, Schema] = {
     "host": _TEXT, "pins": listed(_TEXT), "include_subdomains": _BOOLEAN, "app": _OPTIONAL_TEXT,
@@ -268,6 +295,19 @@ SCHEMAS: Schema = {
         },
         "additionalProperties": False,
     },
+    "Alert": _of("One thing wrong with one host, open until it is resolved.", **_ALERT),
+    "AlertWithTimeline": _of("An alert, and what came of it.", **_ALERT, timeline=_of(
+        "`ordered`: what people did that the watcher has not taken in yet.",
+        deliveries=listed(_of(
+            "What one channel was told, or is owed.", channel=_TEXT, event={"enum": [*AlertEvent]},
+            state={"enum": ["waiting", "sent", "given_up", "superseded", "joined"]}, created_at=_TIME,
+            due_at=_TIME, tries=_COUNT, last_error=_OPTIONAL_TEXT, ended_at=_OPTIONAL_TIME)),
+        notes=listed(_of("What somebody did or said.", at=_TIME, who=_TEXT, note=_TEXT)),
+        ordered=listed(_of("One order.", what={"enum": [*What]}, who=_TEXT, at=_TIME, until=_OPTIONAL_TIME)),
+    )),
+    "Silence": _of("Nobody hears of alerts that match. Null: of any.", **_SILENCE),
+    "SilenceWithAlerts": _of("`alerts`: those that fire, and were changed by it.", **_SILENCE,
+                             alerts=listed(_TEXT)),
     # As lenient as reports are: what is not needed for counting never refuses a window.
     "Window": {
         "type": "object",
