@@ -52,7 +52,7 @@ class SignaturePage:
             request, "signature.html", now, status=400 if mistake else 200, mistake=mistake, row=row,
             hex=id_.hex(), meaning=reported.MEANING, judged=judged, label=said or judged["label"],
             said=said is not None, relabels=relabels, steps=next_steps(now, known), reach=reach,
-            labels=[*Cause], path=json.loads(row["issuer_path"]), violations=told,
+            labels=[*Cause], issuers=json.loads(row["issuer_path"]), violations=told,
             operates=request[WHO].role.may(Role.OPERATOR),
         )  # fmt: skip
 
