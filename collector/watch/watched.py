@@ -127,27 +127,27 @@ def _minutes(stream: str, counts: Counts) -> list[Minute]:
 
 def _others(stream: str, counts: Counts) -> dict[int, int]:
     """Of each minute. Of one operator network ``_BESIDE`` an hour count, and no more than of all others
-    in that hour: else whoever has many addresses could make a break of ours look usual."""
-    told: dict[tuple[int, bytes], int] = defaultdict(int)  # by minute and operator
-    hours: dict[int, dict[bytes, int]] = defaultdict(lambda: defaultdict(int))
+    in that hour so far: else whoever has many addresses could make a break of ours look usual."""
+    told: dict[int, dict[bytes, int]] = defaultdict(lambda: defaultdict(int))
     for other in (INTERCEPTION, UNKNOWN, SELF):
         if other == stream or (stream == UNKNOWN and other == SELF):
             continue
-        for at, by_operator in sorted(counts.get(other, {}).items()):
+        for at, by_operator in counts.get(other, {}).items():
             for operator, installs in by_operator.items():
-                taken = min(installs, _BESIDE - hours[at // 60][operator])
-                hours[at // 60][operator] += taken
-                told[at, operator] += taken
-    over = {}
-    for hour, operators in hours.items():
-        top = max(operators, key=lambda operator: (operators[operator], operator))
-        over[hour, top] = max(0, 2 * operators[top] - sum(operators.values()))
-    found: dict[int, int] = defaultdict(int)
-    for (at, operator), installs in sorted(told.items(), reverse=True):
-        left = min(installs, over.get((at // 60, operator), 0))
-        if left:
-            over[at // 60, operator] -= left
-        found[at] += installs - left
+                told[at][operator] += installs
+    found: dict[int, int] = {}
+    hour, counted, largest, before = 0, 0, 0, 0
+    operators: dict[bytes, int] = defaultdict(int)
+    for at in sorted(told):
+        if at // 60 != hour:
+            hour, counted, largest, before = at // 60, 0, 0, 0
+            operators.clear()
+        for operator, installs in told[at].items():
+            taken = min(installs, _BESIDE - operators[operator])
+            operators[operator] += taken
+            counted, largest = counted + taken, max(largest, operators[operator])
+        within = min(counted, 2 * (counted - largest))
+        found[at], before = within - before, within
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -54,12 +54,13 @@ class Story:
     clock: Clock
     receiver: Receiver
     sent: int = 0
+    old: tuple[Issued, Issued] = field(default_factory=another)  # served for a month
 
     async def begin(self) -> None:
         """Registered; probed for a month."""
         await self.site.call("POST", "/api/v1/hosts", {"project": "default", "host": HOST})
         await self.site.pool.execute("UPDATE host SET admitted_at = $1", NOON - timedelta(days=30))
-        await serve(self.site.pool, HOST, another(), last=NOON - MINUTE)
+        await serve(self.site.pool, HOST, self.old, last=NOON - MINUTE)
         await tick(self.site, "hosts", "lease")
 
     async def rotate(self, to: Sequence[Issued] = ()) -> None:
