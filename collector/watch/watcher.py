@@ -96,11 +96,7 @@ class Watcher:
             )
             self._mark = mark
         except BaseException:
-            self._epoch, self._mark, self._known = (
-                None,
-                None,
-                None,
-            )  # what is in memory may be ahead of what is stored
+            self._epoch, self._mark = None, None  # what is in memory may be ahead of what is stored
             raise
         return True
 
