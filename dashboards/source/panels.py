@@ -90,9 +90,7 @@ class Panel:
         if self.kind == "table":
             panel["transformations"] = self._transformations()
         if self.links:
-            panel["links"] = [
-                {"title": title, "url": url, "targetBlank": True} for title, url in self.links
-            ]
+            panel["links"] = [_link(title, url) for title, url in self.links]
         return panel
 
     def _overrides(self) -> list[Json]:
@@ -133,8 +131,7 @@ _OPTIONS: dict[str, Json] = {
         "colorMode": "background", "graphMode": "area", "textMode": "auto", "orientation": "auto",
         "justifyMode": "auto",
     },
-    "table": {"showHeader": True, "cellHeight": "sm",
-              "footer": {"show": False, "reducer": ["sum"], "countRows": False, "fields": ""}},
+    "table": {"showHeader": True, "cellHeight": "sm"},
 }  # fmt: skip
 
 
@@ -150,7 +147,7 @@ class Variable:
     sort: int = 1  # by name; 4: by number, largest first
 
     def json(self) -> Json:
-        every = {
+        every: Json = {
             "allValue": ".*",
             "current": {"text": ["All"], "value": ["$__all"], "selected": True},
         }
@@ -159,14 +156,13 @@ class Variable:
             "query": {"query": self.query, "refId": f"variable-{self.name}"}, "definition": self.query,
             "refresh": 2, "regex": self.regex, "sort": self.sort, "hide": 0, "skipUrlSync": False,
             "multi": self.several, "includeAll": self.several, "options": [],
-            **(every if self.several else {"current": {}}),
+            **(every if self.several else {}),
         }  # fmt: skip
 
 
 _DATASOURCE: Json = {
     "type": "datasource", "name": "datasource", "label": "Prometheus", "query": "prometheus", "refresh": 1,
-    "hide": 0, "regex": "", "multi": False, "includeAll": False, "options": [], "current": {},
-    "skipUrlSync": False,
+    "hide": 0, "regex": "", "multi": False, "includeAll": False, "options": [], "skipUrlSync": False,
 }  # fmt: skip
 _PAGES: Json = {
     "type": "textbox", "name": "pages", "label": "Pinfall's pages", "query": "http://localhost:8081",
@@ -237,9 +233,16 @@ class Dashboard:
         return placed
 
 
+def _link(title: str, url: str, tooltip: str = "") -> Json:
+    """To a page, in a tab of its own."""
+    return {
+        "type": "link", "title": title, "url": url, "asDropdown": False, "includeVars": False,
+        "keepTime": False, "targetBlank": True, "icon": "doc", "tooltip": tooltip, "tags": [],
+    }  # fmt: skip
+
+
 _LINKS: list[Json] = [
     {"type": "dashboards", "title": "Pinfall", "tags": TAGS, "asDropdown": True, "includeVars": True,
      "keepTime": True, "targetBlank": False, "icon": "external link", "tooltip": "", "url": ""},
-    {"type": "link", "title": "Pages", "url": "${pages}", "asDropdown": False, "includeVars": False,
-     "keepTime": False, "targetBlank": True, "icon": "doc", "tooltip": "Chains, pins and evidence", "tags": []},
+    _link("Pages", "${pages}", "Chains, pins and evidence"),
 ]  # fmt: skip
