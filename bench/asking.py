@@ -24,6 +24,7 @@ from bench.stats import percentile
 TIMES = 20
 PATIENCE = 60.0  # seconds for one answer
 _LONG = 2.0  # seconds for all twenty from which on fewer are asked: at least three
+_EACH = ("/hosts/", "/signatures/", "/alerts/")  # a page each: one of them is asked
 _LINK = re.compile(r'href="(/[^"#?]*)["#?]')
 
 
@@ -61,7 +62,7 @@ class Site:
     def places(self) -> list[str]:
         """Every page and query there is, with and without filters."""
         found = ["/", "/setup", "/metrics", "/readyz"]
-        found += _LINK.findall(self.get("/")[1].decode())
+        found += self._linked()
         document = json.loads(self.get("/api/v1/openapi.json")[1])
         base: str = document.get("servers", [{}])[0].get("url", "").rstrip("/")
         paths: dict[str, Any] = document["paths"]
@@ -78,6 +79,16 @@ class Site:
             found.append(f"/api/v1/certificates/{certificate}")
         unlike = [p for p in dict.fromkeys(found) if not p.startswith(("/static", "/sign-"))]
         return [p for p in unlike if self.get(p)[0] == 200]
+
+    def _linked(self) -> list[str]:
+        """Pages that the overview links to; of hosts, signatures and alerts the first of each, as a week
+        and as a month."""
+        found: dict[str, str] = {}
+        for link in _LINK.findall(self.get("/")[1].decode()):
+            kind = next((kind for kind in _EACH if link.startswith(kind)), link)
+            found.setdefault(kind, link)
+        host = found.get("/hosts/")
+        return [*found.values(), *([f"{host}?days=30"] if host else [])]
 
     def _filters(self) -> list[dict[str, object]]:
         week = (datetime.now(UTC) - timedelta(days=7)).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -2,7 +2,8 @@
 
 Fills a database, starts the collector on it, and asks every page and query twenty times, one at a
 time; then fills on to the next size and asks again. Queries are those that the OpenAPI document
-lists; pages are those that the overview links to.
+lists; pages are those that the overview links to: of hosts, signatures and alerts one each, and a host
+also over a month.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ _COMMANDS = (
         "simulate",
         "play a fleet of clients, with a rotation that goes wrong, or a proxy",
     ),
+    ("demo", "demo", "watch a rotation go wrong, the page it makes, and its end"),
     ("project", "project", "make, change and list projects"),
     ("key", "key", "make, list, limit, disable and enable ingest keys"),
     ("host", "host", "register hosts, see which are proposed"),

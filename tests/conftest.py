@@ -6,6 +6,7 @@ import asyncio
 import os
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -76,13 +77,19 @@ async def _run(url: str, statement: str) -> None:
         await connection.close()
 
 
-@pytest.fixture
-async def database_url(server: Server) -> AsyncIterator[str]:
-    """A fresh copy of the migrated schema, for one test."""
+@asynccontextmanager
+async def fresh_database(server: Server) -> AsyncIterator[str]:
+    """A fresh copy of the migrated schema."""
     name = f"test_{uuid.uuid4().hex}"
     await _run(server.url("postgres"), f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
     yield server.url(name)
     await _run(server.url("postgres"), f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def database_url(server: Server) -> AsyncIterator[str]:
+    async with fresh_database(server) as url:
+        yield url
 
 
 @pytest.fixture

@@ -76,7 +76,8 @@ class Fleet:
         days = 90.0
         if scenario.expires is not None:  # leaves are two days old
             days = 2 + scenario.expires * seconds / 86400
-        self.old, self.new = self.ours.chain(host, days), self.ours.chain(host)
+        self.old, self.old_key = self.ours.issued(host, days)
+        self.new, self.new_key = self.ours.issued(host)
         backup, wrong = _pin(self._random), (_pin(self._random), _pin(self._random))
         self._pins = (bodies.pin(self.old[0]), backup)
         self._pins_safe = (bodies.pin(self.old[0]), bodies.pin(self.new[0]))

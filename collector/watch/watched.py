@@ -25,6 +25,7 @@ from collector.store.minutes import UNTRUSTED
 
 SELF, INTERCEPTION, UNKNOWN = "self", "interception", "unknown"
 STREAMS = (SELF, INTERCEPTION, UNKNOWN, UNTRUSTED)
+_BESIDE = 10  # installs of the other classes, an hour and operator network
 Counts = Mapping[str, Mapping[int, Mapping[bytes, int]]]  # class, minute, operator: installs
 
 
@@ -137,12 +138,7 @@ def kept_of(text: str | None) -> Kept:
 def _minutes(stream: str, counts: Counts) -> list[Minute]:
     """In order. Failures of class self by mistake are a share of all others, so those stand beside."""
     own = counts.get(stream, {})
-    others: dict[int, int] = defaultdict(int)
-    if stream in (SELF, UNKNOWN):
-        for other in (INTERCEPTION, UNKNOWN, SELF):
-            if other != stream and not (stream == UNKNOWN and other == SELF):
-                for at, by_operator in counts.get(other, {}).items():
-                    others[at] += sum(by_operator.values())
+    others = _others(stream, counts) if stream in (SELF, UNKNOWN) else {}
     return [
         Minute(
             at=at, own=sum(own.get(at, {}).values()), beside=others.get(at, 0),
@@ -150,6 +146,32 @@ def _minutes(stream: str, counts: Counts) -> list[Minute]:
         )
         for at in sorted({*own, *others})
     ]  # fmt: skip
+
+
+def _others(stream: str, counts: Counts) -> dict[int, int]:
+    """Of each minute. Of one operator network ``_BESIDE`` an hour count, and no more than of all others
+    in that hour so far: else whoever has many addresses could make a break of ours look usual."""
+    told: dict[int, dict[bytes, int]] = defaultdict(lambda: defaultdict(int))
+    for other in (INTERCEPTION, UNKNOWN, SELF):
+        if other == stream or (stream == UNKNOWN and other == SELF):
+            continue
+        for at, by_operator in counts.get(other, {}).items():
+            for operator, installs in by_operator.items():
+                told[at][operator] += installs
+    found: dict[int, int] = {}
+    hour, counted, largest, before = 0, 0, 0, 0
+    operators: dict[bytes, int] = defaultdict(int)
+    for at in sorted(told):
+        if at // 60 != hour:
+            hour, counted, largest, before = at // 60, 0, 0, 0
+            operators.clear()
+        for operator, installs in told[at].items():
+            taken = min(installs, _BESIDE - operators[operator])
+            operators[operator] += taken
+            counted, largest = counted + taken, max(largest, operators[operator])
+        within = min(counted, 2 * (counted - largest))
+        found[at], before = within - before, within
+    return found
 
 
 def grouped(rows: Sequence[Any]) -> dict[tuple[int, str], dict[str, dict[int, dict[bytes, int]]]]:

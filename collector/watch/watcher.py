@@ -41,7 +41,6 @@ from collector.watch.watched import SELF, UNKNOWN, Counts, Watched, grouped, kep
 log = structlog.get_logger()
 
 _BACK = timedelta(hours=26)  # of which minutes are read
-_FRESH = timedelta(seconds=15)  # that what is known of hosts is not read again
 _SAVE = 10  # minutes between two states of a host where nothing happens
 _SOME = 100  # hosts that are judged before others get their turn
 _ON_CALL = {
@@ -71,7 +70,6 @@ class Watcher:
     _epoch: int | None = None
     _hosts: dict[tuple[int, str], Watched] = field(default_factory=dict)
     _mark: tuple[int, int] | None = None
-    _known: tuple[datetime, World] | None = None
     _seen: dict[tuple[int, str], int] = field(
         default_factory=dict
     )  # installs of each host, as last judged
@@ -98,11 +96,7 @@ class Watcher:
             )
             self._mark = mark
         except BaseException:
-            self._epoch, self._mark, self._known = (
-                None,
-                None,
-                None,
-            )  # what is in memory may be ahead of what is stored
+            self._epoch, self._mark = None, None  # what is in memory may be ahead of what is stored
             raise
         return True
 
@@ -155,9 +149,7 @@ class Watcher:
             counts = grouped(
                 await minutes.by_minute(connection, now - _BACK, now + timedelta(minutes=1))
             )
-            if self._known is None or not timedelta(0) <= now - self._known[0] < _FRESH:
-                self._known = now, await world(connection, {host for _, host in self._hosts}, now)
-            known = self._known[1]
+            known = await world(connection, {host for _, host in self._hosts}, now)
             suspected = await incidents.labelled(connection, now - timedelta(days=1), rules.SUSPECT)
             muted = await silences.active(connection, now)
             lost = await self._lost(connection, now)

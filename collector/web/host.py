@@ -25,10 +25,10 @@ from collector.web.ladder import ladder
 from collector.web.situation import NOW
 
 _DAYS = {"1": 1, "7": 7, "30": 30}
-_SERVED, _SIGNATURES, _ROTATIONS, _SETS = 8, 40, 20, 40
+_SERVED, _SIGNATURES, _ROTATIONS, _SETS = 6, 30, 20, 30
 _HOUR = timedelta(hours=1)
-_STEPS = {1: _HOUR, 7: 2 * _HOUR, 30: 12 * _HOUR}  # by days: a chart has at most 84
-_COLOURS = 6
+_STEPS = {1: _HOUR, 7: 3 * _HOUR, 30: 12 * _HOUR}  # by days: a chart has at most 60
+_COLOURS = 5
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _OTHER = "other"  # what has no colour of its own
 

@@ -23,6 +23,7 @@ from collector.web.guard import WHO, read_form
 from collector.web.labels import label_of
 from collector.web.ladder import Place
 from collector.web.runbooks import RUNBOOKS
+from collector.web.shown import shown
 
 _FIRING, _RESOLVED, _SIGNATURES, _SILENCES = 50, 30, 50, 20
 _LATELY = timedelta(days=30)
@@ -82,8 +83,8 @@ class Incidents:
                 told = datetime.fromisoformat(until)
                 at = told if told.tzinfo else told.replace(tzinfo=UTC)
             except ValueError:
-                shown = "until: should be a time such as 2026-11-20T14:00"
-                return await self.show(request, shown, 400)
+                mistake = "until: should be a time such as 2026-11-20T14:00"
+                return await self.show(request, mistake, 400)
         elif length in _LENGTHS:
             at = self.clock() + timedelta(hours=int(length))
         body = {"until": utc(at), "note": str(form.get("note", ""))}
@@ -136,7 +137,7 @@ async def _signatures(connection: Connection, alert: Alert) -> list[dict[str, An
 def _places(alert: Alert) -> list[Place]:
     return [
         Place(
-            link.role, link.pin, link.subject or "(its subject is not kept with the alert)",
+            shown(link.role, 40), link.pin, link.subject or "(its subject is not kept with the alert)",
             validity=f"until {rendering.time(link.not_after)}" if link.not_after else None,
             pinned=link.pin in alert.pins,
         )

@@ -19,7 +19,7 @@ from collector.web.api.manage import Manage, masked
 from collector.web.guard import WHO, read_form
 from collector.web.snippets import snippets
 
-_ROWS = 100
+_ROWS = 30  # of each table
 NAMED = 6  # characters that name a key, where it is not shown
 
 
@@ -35,12 +35,12 @@ class Setup:
         chosen = request.query.get("for")
         operates = who.role.may(Role.OPERATOR)
         async with self.pool.acquire() as connection:
-            known = await hosts.named(connection, _ROWS)
-            proposed = await hosts.proposed(connection, (now - PROPOSALS).date(), None, _ROWS)
+            known = await hosts.named(connection, _ROWS + 1)
+            proposed = await hosts.proposed(connection, (now - PROPOSALS).date(), None, _ROWS + 1)
             listed = await projects.listed(connection)
             keys = await projects.keys(connection)
             tokens = await access.tokens(connection) if operates else []
-            audit = await access.audit(connection, None, 50) if operates else []
+            audit = await access.audit(connection, None, _ROWS) if operates else []
         return rendering.page(
             request,
             "setup.html",
@@ -48,15 +48,23 @@ class Setup:
             status=400 if mistake else 200,
             mistake=mistake,
             operates=operates,
-            projects=listed,
+            projects=listed[:_ROWS],
+            names=[row["name"] for row in listed],
+            more={
+                "projects": len(listed) > _ROWS,
+                "keys": len(keys) > _ROWS,
+                "hosts": len(known) > _ROWS,
+                "proposed": len(proposed) > _ROWS,
+                "tokens": len(tokens) > _ROWS,
+            },
             keys=[
                 {**row, "key": masked(row, whole=operates), "name": row["key"][:NAMED]}
-                for row in keys
+                for row in keys[:_ROWS]
             ],
             **self._ways(keys, known, chosen, operates=operates),
-            hosts=known,
-            proposed=proposed,
-            tokens=tokens,
+            hosts=known[:_ROWS],
+            proposed=proposed[:_ROWS],
+            tokens=tokens[:_ROWS],
             audit=[{**row, "details": _details(row["details"])} for row in audit],
             ingest_url=self.manage.public_url(),
         )
@@ -81,7 +89,9 @@ class Setup:
         return {
             "snippets": snippets(f"{self.manage.public_url()}/r/{key}", host),
             "snippets_for": row,
-            "test_keys": [{**one, "chosen": one == row} for one in used] if operates else [],
+            "test_keys": [row, *(k for k in used[:_ROWS] if k["key"] != row["key"])]
+            if operates
+            else [],
             "test_host": host or "",
         }
 

@@ -7,6 +7,7 @@ import io
 import ipaddress
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -133,6 +134,14 @@ def chosen() -> dict[str, Any]:
 
 @pytest.fixture
 async def site(
+    database_url: str, pool: asyncpg.Pool, clock: Clock, chosen: dict[str, Any]
+) -> AsyncIterator[Site]:
+    async with opened_site(database_url, pool, clock, chosen) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def opened_site(
     database_url: str, pool: asyncpg.Pool, clock: Clock, chosen: dict[str, Any]
 ) -> AsyncIterator[Site]:
     async with pool.acquire() as connection:

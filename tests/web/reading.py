@@ -35,7 +35,7 @@ class Seen(HTMLParser):
         steps = zip(self.levels, self.levels[1:], strict=False)
         assert all(after <= before + 1 for before, after in steps), self.levels
         assert self.open == []
-        assert len(html.encode()) < LARGEST
+        assert len(html.encode()) < LARGEST, len(html.encode())
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)

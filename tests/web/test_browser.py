@@ -21,7 +21,7 @@ from tests.web.conftest import Site
 
 playwright = pytest.importorskip("playwright.async_api", reason="needs playwright")
 FIRST = "the first operator's own token"
-PATHS = ("/", "/rotations", "/pins", "/preflight", "/runbooks", "/setup", "/setup/watch")
+PATHS = ("/", "/alerts", "/rotations", "/pins", "/preflight", "/runbooks", "/setup", "/setup/watch")
 PHONE = {"width": 390, "height": 844}
 # Foreground and background, as they are drawn: WCAG's contrast of text.
 _CONTRAST = """() => {
@@ -136,7 +136,7 @@ async def test_from_the_set_up_to_the_first_report(site: Site, clock: Clock) -> 
 async def test_forms_of_a_browser(site: Site) -> None:
     """What a browser makes of our forms: a file, a time without a zone, a text of many lines."""
     leaf, intermediate, _ = chain()
-    async with browsing(site) as page:
+    async with browsing(site, viewport=PHONE) as page:
         await page.goto(site.operator + "/pins")
         await page.get_by_label("File").set_input_files(
             {"name": "pins.json", "mimeType": "application/json", "buffer": SAMPLES["pinfall"]}
@@ -153,7 +153,7 @@ async def test_forms_of_a_browser(site: Site) -> None:
             leaf.pem + intermediate.pem
         )
         await page.get_by_role("button", name="Ask").click()
-        await page.get_by_role("heading", name="if api.example.com serves this chain").wait_for()
+        await page.get_by_role("heading", name="Somebody breaks if api.example.com").wait_for()
         await _is_fine(page, "/preflight")
 
         await site.call("POST", "/api/v1/hosts", {"project": "default", "host": "api.example.com"})

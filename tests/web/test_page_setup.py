@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from collector.store import hosts, projects
 from tests.conftest import Clock
 from tests.make import NOON, neutral, trustkit_ios
 from tests.tools import needs
@@ -174,3 +175,22 @@ async def test_names_of_people_and_projects_are_text(site: Site) -> None:
     assert page.text.count(name) >= 4
     for path in ("/rotations", "/pins", "/preflight"):
         assert name in (await visit(site, path)).text
+
+
+async def test_a_page_of_many_stays_small(site: Site) -> None:
+    long = ".".join(["a" * 60] * 3) + ".example.com"
+    async with site.pool.acquire() as connection:
+        project = await connection.fetchval("SELECT id FROM project")
+        names = [f"h{n}.{long}" for n in range(200)]
+        await hosts.register(connection, project, names[:100], NOON)
+        await connection.execute("UPDATE host SET registered = false")
+        proposals = [(project, name, b"n" * 16) for name in names[100:]]
+        await hosts.propose(connection, proposals, NOON.date())
+        await projects.set_hosts(connection, project, [f"*.{name}" for name in names])
+        for n in range(60):
+            await projects.add_key(
+                connection, "default", app=f"{n}" + "a" * 60, environment="debug", trusted=False, now=NOON
+            )  # fmt: skip
+    page = await visit(site, "/setup")
+    assert page.text.count("There are more") == 3
+    assert "and 188 more" in page.text
