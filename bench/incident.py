@@ -39,19 +39,20 @@ _MAKERS = (
     bodies.trustkit_ios,
     bodies.okhttp_reporter,
 )
-_TRUSTED = {"project": PROJECT, "app": "gateway", "environment": "production", "trusted": True}
+_TRUSTED = {"app": "gateway", "environment": "production", "trusted": True}
 
 
 @dataclass(slots=True)
 class Incident:
-    """``clock``: the collector's. ``key``: of a project named ``default``. Senders are told apart by
-    X-Forwarded-For, so the collector has to trust this machine."""
+    """``clock``: the collector's. ``key``: of ``project``. Senders are told apart by X-Forwarded-For, so
+    the collector has to trust this machine."""
 
     collector: Collector
     pool: asyncpg.Pool
     session: aiohttp.ClientSession
     clock: Callable[[], datetime]
     key: str
+    project: str = PROJECT
     ours: Authority = field(default_factory=lambda: Authority.make("Example"))
     proxy: Authority = field(default_factory=lambda: Authority.make("Office Inspection"))
     old: dict[str, Chain] = field(default_factory=dict)
@@ -65,16 +66,17 @@ class Incident:
     async def begin(self, *, expires: timedelta = timedelta(days=20)) -> None:
         """Hosts that are registered and probed, pin sets that expire, a key of a gateway."""
         for host in (HOST, *QUIET):
-            await self._call("/api/v1/hosts", {"project": PROJECT, "host": host})
+            await self._call("/api/v1/hosts", {"project": self.project, "host": host})
             self.old[host] = self.ours.chain(host)
             await self._serve(host, self.old[host])
         await self.pool.execute("UPDATE host SET admitted_at = admitted_at - interval '30 days'")
         self.new = self.ours.chain(HOST)
         at = (self.clock() + expires).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         sets = [{"host": HOST, "pins": list(self.pins), "expires": at}]
-        told = {"project": PROJECT, "sets": sets, "app": bodies.APP, "platform": "IOS"}
+        told = {"project": self.project, "sets": sets, "app": bodies.APP, "platform": "IOS"}
         await self._call("/api/v1/pin-sets", told)
-        self._gateway = (await self._call("/api/v1/keys", _TRUSTED))["key"]
+        made = await self._call("/api/v1/keys", {"project": self.project, **_TRUSTED})
+        self._gateway = made["key"]
         await self.tick("hosts", "keys", "lease", "expiries", "pin_expiries")
 
     @property
@@ -94,7 +96,7 @@ class Incident:
         """A pipeline declares it, servers change, the next probe sees it."""
         declared = {"host": HOST, "at": _utc(self.clock()), "note": note}
         pem = "".join(chains.pem(der, 64, "\n", "\n") + "\n" for der in self.new)
-        await self._call("/api/v1/rotations", {"project": PROJECT, "chain": pem, **declared})
+        await self._call("/api/v1/rotations", {"project": self.project, "chain": pem, **declared})
         await self._serve(HOST, self.new)
         await self.tick("rotations", "expiries")
 

@@ -20,6 +20,7 @@ _STEPS = tuple(
     timedelta(minutes=minutes)
     for minutes in (1, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 7 * 1440, 14 * 1440, 30 * 1440)
 )  # fmt: skip
+_HALF_LABEL = 100  # of a mark, 24 characters at most
 SERIES = 8  # colours of the stylesheet, .s0 to .s7
 
 
@@ -169,14 +170,21 @@ def _lines(marks: Sequence[Mark], start: datetime, end: datetime) -> list[Markup
     return [
         Markup(
             '<g class="mark"><title>{}, {}</title><line x1="{x:.1f}" x2="{x:.1f}" y1="{}" y2="{}"/>'
-            '<text x="{x:.1f}" y="{}" text-anchor="middle">{}</text></g>'
+            '<text x="{x:.1f}" y="{}" text-anchor="{}">{}</text></g>'
         ).format(
-            mark.label, _utc(mark.at), _TOP - 6, _TOP + _PLOT_HEIGHT, _TOP - 9, mark.label[:24],
-            x=_x(mark.at, start, end),
+            mark.label, _utc(mark.at), _TOP - 6, _TOP + _PLOT_HEIGHT, _TOP - 9,
+            _anchor(_x(mark.at, start, end)), mark.label[:24], x=_x(mark.at, start, end),
         )
         for mark in marks
         if start <= mark.at <= end
     ]  # fmt: skip
+
+
+def _anchor(x: float) -> str:
+    """So that a label near an edge does not go over it."""
+    if x > WIDTH - _HALF_LABEL:
+        return "end"
+    return "start" if x < _HALF_LABEL else "middle"
 
 
 def _bands(spans: Sequence[Span], start: datetime, end: datetime) -> list[Markup]:

@@ -43,6 +43,15 @@ def test_marks_and_spans_outside_the_time_are_left_out() -> None:
     assert told.count('class="span"') == 1
 
 
+@pytest.mark.parametrize(("hour", "anchor"), [(0, "start"), (12, "middle"), (23, "end")])
+def test_a_label_near_an_edge_stays_inside(hour: int, anchor: str) -> None:
+    marks = [Mark(NOON + hour * HOUR, "rotation (declared, probed)")]
+    found = parsed(bars("Failures", NOON, HOUR, {"ours": [1] * 24}, marks))
+    (mark,) = (g for g in found.iter("g") if g.get("class") == "mark")
+    (text,) = mark.iter("text")
+    assert text.get("text-anchor") == anchor
+
+
 def test_it_says_in_words_what_it_shows() -> None:
     told = parsed(bars("Failures", NOON, HOUR, {"ours": [1, 2, 3]}))
     image = told.find("svg")
