@@ -28,7 +28,15 @@ from collector.lifecycle import AlertState, Stage
 from collector.metrics import Metrics
 from collector.notify.announce import announce
 from collector.notify.chosen import ChannelConfig
-from collector.store import alert_orders, alerts, detector_states, incidents, minutes, silences
+from collector.store import (
+    alert_orders,
+    alerts,
+    detector_states,
+    incidents,
+    lease,
+    minutes,
+    silences,
+)
 from collector.store.alert_orders import Order, What
 from collector.store.connect import Connection
 from collector.store.detector_states import Remembered
@@ -321,6 +329,7 @@ class Watcher:
                  if id_ == order.alert), None,
             )  # fmt: skip
             async with self.pool.acquire() as connection, connection.transaction():
+                await lease.hold(connection, epoch)  # an old watcher throws nobody's word away
                 if place is not None:
                     await self._obey(connection, *place, order, epoch, now)
                 await alert_orders.done(connection, [order.id])
