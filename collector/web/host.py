@@ -120,7 +120,7 @@ def _chart(
             series.setdefault(
                 row["label"] if row["label"] in coloured else _OTHER, [0] * steps
             )[place] += row["violations"]  # fmt: skip
-    marks = [Mark(turn.at, f"rotation ({', '.join(turn.sources)})") for turn in turns]
+    marks = [Mark(turn.at, f"rotation, {turn.sources[0]}") for turn in turns if turn.sources]
     spans = [Span(row["started_at"], row["ended_at"], row["kind"]) for row in fired]
     shown = {label.replace("_", " "): values for label, values in series.items()}
     chart = bars("Violations by cause", since, step, shown, marks, spans)
