@@ -47,6 +47,7 @@ from collector.watch.egress import Egress
 from collector.watch.judge import Judging
 from collector.watch.roots import public_roots
 from collector.watch.rotations import look_for_rotations
+from collector.watch.settling import Settling
 from collector.watch.watcher import Watcher
 from collector.web.access import Access
 from collector.web.api.alerts import Alerts
@@ -292,14 +293,9 @@ def _duty(
 ) -> Duty:
     # A name of this start: who comes back under an old one would be taken for the one that still holds it.
     lease = Lease(core.pool, f"{socket.gethostname()}/{uuid4().hex[:12]}")
+    settling = Settling(core.pool, configs, core.settings.pages_url, config.runbooks)
     watcher = Watcher(
-        core.pool,
-        core.metrics,
-        core.clock,
-        configs,
-        core.settings.pages_url,
-        config.runbooks,
-        lambda: _one_address(core, fleet),
+        core.pool, core.metrics, core.clock, settling, lambda: _one_address(core, fleet)
     )
     sender = Sender(core.pool, ways, core.metrics, core.clock)
     blind = Blind(ways, core.clock)

@@ -12,38 +12,30 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
 
 import asyncpg
 import structlog
 
-from collector import lifecycle
-from collector.alert import Event
 from collector.detect import standing
 from collector.detect.baseline import HOURS
 from collector.detect.finding import NOTHING, Finding
 from collector.detect.kinds import AlertKind, Severity
-from collector.detect.spike import forged
-from collector.lifecycle import AlertState, Stage
+from collector.lifecycle import Stage
 from collector.metrics import Metrics
-from collector.notify.announce import announce
-from collector.notify.chosen import ChannelConfig
 from collector.store import (
     alert_orders,
-    alerts,
     detector_states,
     incidents,
     lease,
     minutes,
     silences,
 )
-from collector.store.alert_orders import Order, What
 from collector.store.connect import Connection
-from collector.store.detector_states import Remembered
 from collector.watch import rules
 from collector.watch.knowing import World, minute, world
 from collector.watch.rules import Found
-from collector.watch.telling import Around, Place, around, compose
+from collector.watch.settling import Settling, remembered
+from collector.watch.telling import Around, Place, around
 from collector.watch.watched import SELF, UNKNOWN, Counts, Watched, grouped, kept_of
 
 log = structlog.get_logger()
@@ -51,29 +43,16 @@ log = structlog.get_logger()
 _BACK = timedelta(hours=26)  # of which minutes are read
 _SAVE = 10  # minutes between two states of a host where nothing happens
 _SOME = 100  # hosts that are judged before others get their turn
-_ON_CALL = {
-    lifecycle.Event.FIRED: Event.FIRED, lifecycle.Event.REOPENED: Event.FIRED,
-    lifecycle.Event.AGAIN: Event.FIRED, lifecycle.Event.WORSENED: Event.BECAME_PAGE,
-    lifecycle.Event.CAUSE_CHANGED: Event.CAUSE_CHANGED, lifecycle.Event.RESOLVED: Event.RESOLVED,
-    lifecycle.Event.FORGED: Event.RESOLVED, lifecycle.Event.ACKNOWLEDGED: Event.ACKNOWLEDGED,
-}  # fmt: skip
-_NEWS = frozenset({lifecycle.Event.AGAIN, lifecycle.Event.REOPENED})
-_GIVEN = {
-    What.RESOLVE: False, What.FORGED: True,
-}  # fmt: skip
 
 
 @dataclass(slots=True)
 class Watcher:
-    """``pages``: URL of the operator's pages; ``runbooks``: URLs by kind of alert, of pinfall.toml.
-    ``one_address``: what the listener warns of, if it does."""
+    """``one_address``: what the listener warns of, if it does."""
 
     pool: asyncpg.Pool
     metrics: Metrics
     clock: Callable[[], datetime]
-    channels: Sequence[ChannelConfig] = ()
-    pages: str | None = None
-    runbooks: Mapping[str, str] = field(default_factory=dict)
+    settling: Settling
     one_address: Callable[[], str | None] = lambda: None
     _epoch: int | None = None
     _hosts: dict[tuple[int, str], Watched] = field(default_factory=dict)
@@ -161,6 +140,8 @@ class Watcher:
             suspected = await incidents.labelled(connection, now - timedelta(days=1), rules.SUSPECT)
             muted = await silences.active(connection, now)
             lost = await self._lost(connection, now)
+        # The first host of each project, the first of all at the beginning.
+        firsts = list({key[0]: key for key in sorted(self._hosts, reverse=True)}.values())[::-1]
         due: list[Watched] = []
         for n, watched in enumerate(list(self._hosts.values())):
             if n % _SOME == _SOME - 1:
@@ -171,8 +152,8 @@ class Watcher:
                 continue
             self._seen[watched.place] = seen
             found, judged = await self._judge(watched, told, known, suspected, now)
-            found += self._collector(watched, lost, now)
-            changed = await self._settle(watched, found, muted, epoch, now)
+            found += self._collector(watched, firsts, lost, now)
+            changed = await self.settling.settle(watched, found, muted, epoch, now)
             stale = minute(now) - watched.saved_at >= _SAVE
             if judged and not changed and (stale or watched.is_open()):
                 due.append(watched)
@@ -241,84 +222,25 @@ class Watcher:
             self._shed = now, told
         return {project: items for project, items in lost.items() if items > 0}
 
-    def _collector(self, watched: Watched, lost: Mapping[int, int], now: datetime) -> list[Found]:
+    def _collector(
+        self,
+        watched: Watched,
+        firsts: Sequence[tuple[int, str]],
+        lost: Mapping[int, int],
+        now: datetime,
+    ) -> list[Found]:
         """What is wrong with the collector itself stands at the first host of a project; that all reports
         come from one address, at the first of all."""
-        first = min(key for key in self._hosts if key[0] == watched.project)
-        if watched.place != first:
+        if watched.place not in firsts:
             return []
         items = lost.get(watched.project, 0)
         told = standing.collector_losing_reports(items, None, now)
         found = [Found(AlertKind.COLLECTOR_LOSING_REPORTS, told)]
-        if watched.place == min(self._hosts):
+        if watched.place == firsts[0]:
             words = self.one_address()
             one = Finding(severity=Severity.TICKET, summary=words) if words else NOTHING
             found.append(Found(AlertKind.ONE_ADDRESS, one))
         return found
-
-    async def _settle(
-        self, watched: Watched, found: Sequence[Found], muted: Sequence[silences.Silence],
-        epoch: int, now: datetime,
-    ) -> bool:  # fmt: skip
-        """Bring alerts up to what was found. Whether something was written."""
-        steps: list[tuple[Found, str, AlertState, tuple[lifecycle.Event, ...]]] = []
-        kinds = {one.kind for one in found}
-        rest = [
-            Found(AlertKind(kind), NOTHING)
-            for kind, (_, state) in watched.kept.alerts.items()
-            if AlertKind(kind) not in kinds and state.stage is not Stage.RESOLVED
-            and AlertKind(kind) not in rules.ONLY_WHERE_TOLD
-        ]  # fmt: skip
-        alerts_now = dict(watched.kept.alerts)
-        for one in (*found, *rest):
-            held = watched.alert(one.kind)
-            before = _silenced(one, watched, held, muted, now)
-            after, events = lifecycle.step(one.kind, before, one.finding, now)
-            if after is None:
-                alerts_now.pop(one.kind.value, None)
-                continue
-            id_ = held[0] if held is not None and _same(held[1], after) else uuid4().hex
-            alerts_now[one.kind.value] = (id_, after)
-            grew = held is not None and held[1].reach != after.reach
-            if events or (
-                after.stage is Stage.FIRING and (held is None or grew or _moved(held[1], after))
-            ):
-                steps.append((one, id_, after, events))
-        if not steps:
-            watched.kept.alerts = alerts_now
-            return False
-        place = Place(watched.project, watched.project_name, watched.host)
-        watched.kept.alerts = alerts_now
-        async with self.pool.acquire() as connection, connection.transaction():
-            for one, id_, state, events in steps:
-                await self._write(connection, place, one, id_, state, events, epoch, now)
-            await detector_states.save(connection, [_remembered(watched, now)], epoch)
-        watched.saved_at = minute(now)
-        return True
-
-    async def _write(
-        self, connection: Connection, place: Place, one: Found, id_: str, state: AlertState,
-        events: Sequence[lifecycle.Event], epoch: int, now: datetime,
-    ) -> None:  # fmt: skip
-        told = one.told
-        if told is None:
-            since = state.started_at - timedelta(hours=1)
-            told = await around(connection, place, one.class_, since, now)
-        finding = one.finding
-        if finding.severity is None:  # it is over: what it was about stands in the row
-            finding = await _as_it_was(connection, id_)
-        alert = compose(
-            place, one.kind, id_, state, finding, told, one.expected, now, self.pages, self.runbooks
-        )
-        written = await alerts.write(connection, alert, epoch)
-        if _NEWS & set(events):
-            written = await alerts.acknowledge(connection, id_, None)
-        for event in events:
-            await announce(
-                connection, self.channels, written, _ON_CALL[event], epoch=epoch, now=now
-            )
-            log.info("alert.told", what=event.value, alert=id_, kind=one.kind.value, host=place.host,
-                     severity=state.severity.value)  # fmt: skip
 
     async def _take_orders(self, epoch: int, now: datetime) -> None:
         async with self.pool.acquire() as connection:
@@ -331,38 +253,15 @@ class Watcher:
             async with self.pool.acquire() as connection, connection.transaction():
                 await lease.hold(connection, epoch)  # an old watcher throws nobody's word away
                 if place is not None:
-                    await self._obey(connection, *place, order, epoch, now)
+                    await self.settling.obey(connection, *place, order, epoch, now)
                 await alert_orders.done(connection, [order.id])
-
-    async def _obey(
-        self, connection: Connection, watched: Watched, kind: str, order: Order, epoch: int,
-        now: datetime,
-    ) -> None:  # fmt: skip
-        id_, state = watched.kept.alerts[kind]
-        events: tuple[lifecycle.Event, ...] = ()
-        if order.what is What.ACKNOWLEDGE:
-            state, events = lifecycle.acknowledge(state, order.who, order.at)
-        elif order.what is What.SILENCE:
-            state = lifecycle.silence(state, order.until, now)
-        else:
-            is_forged = _GIVEN[order.what]
-            state, events = lifecycle.close(state, now, forged=is_forged)
-            if is_forged:
-                for stream, spike in watched.kept.spikes.items():
-                    watched.kept.spikes[stream] = forged(spike, minute(now))
-        watched.kept.alerts[kind] = (id_, state)
-        found = Found(AlertKind(kind), NOTHING)
-        place = Place(watched.project, watched.project_name, watched.host)
-        if events:
-            await self._write(connection, place, found, id_, state, events, epoch, now)
-        await detector_states.save(connection, [_remembered(watched, now)], epoch)
 
     async def _save(self, due: Sequence[Watched], epoch: int, now: datetime) -> None:
         for start in range(0, len(due), _SOME):
             some = due[start : start + _SOME]
             async with self.pool.acquire() as connection, connection.transaction():
                 await detector_states.save(
-                    connection, [_remembered(watched, now) for watched in some], epoch
+                    connection, [remembered(watched, now) for watched in some], epoch
                 )
             for watched in some:
                 watched.saved_at = minute(now)
@@ -379,48 +278,3 @@ class Watcher:
 def _fires(watched: Watched, kinds: Sequence[AlertKind]) -> bool:
     held = [watched.alert(kind) for kind in kinds]
     return any(one is not None and one[1].stage is not Stage.RESOLVED for one in held)
-
-
-def _same(before: AlertState, after: AlertState) -> bool:
-    """Whether it is the same alert, open or open again."""
-    return before.started_at == after.started_at or after.reopened
-
-
-def _moved(before: AlertState, after: AlertState) -> bool:
-    return (before.severity, before.cause, before.stage) != (
-        after.severity,
-        after.cause,
-        after.stage,
-    )
-
-
-def _silenced(
-    one: Found, watched: Watched, held: tuple[str, AlertState] | None,
-    muted: Sequence[silences.Silence], now: datetime,
-) -> AlertState | None:  # fmt: skip
-    """The alert as it stands, with the silence that somebody laid over its place."""
-    until = max(
-        (s.until for s in muted if s.covers(watched.project, watched.host, one.kind.value)),
-        default=None,
-    )
-    state = None if held is None else held[1]
-    if until is None or one.finding.severity is None:
-        return state
-    if state is None:  # one that is long over, so that what opens now is silent from its beginning
-        return AlertState(
-            kind=one.kind, stage=Stage.RESOLVED, severity=Severity.TICKET, cause="",
-            started_at=now - 3 * lifecycle.SAME, updated_at=now - 2 * lifecycle.SAME,
-            ended_at=now - 2 * lifecycle.SAME, silenced_until=until,
-        )  # fmt: skip
-    if state.silenced_until is None or state.silenced_until < until:
-        return lifecycle.silence(state, until, now)
-    return state
-
-
-async def _as_it_was(connection: Connection, id_: str) -> Finding:
-    summary = await connection.fetchval("SELECT body ->> 'summary' FROM alert WHERE id = $1", id_)
-    return Finding(severity=None, summary=summary or "")
-
-
-def _remembered(watched: Watched, now: datetime) -> Remembered:
-    return Remembered(watched.project, watched.host, watched.to_json(), now)

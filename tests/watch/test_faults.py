@@ -25,6 +25,7 @@ from collector.notify.posting import Poster
 from collector.notify.sender import Sender
 from collector.store.lease import Lease
 from collector.watch import watched
+from collector.watch.settling import Settling
 from collector.watch.watcher import Watcher
 from tests.conftest import Clock, fresh_database
 from tests.make import NOON
@@ -143,7 +144,7 @@ class Replicas:
         made = Process(
             life,
             Lease(pool, f"replica-{self.started}"),
-            Watcher(pool, metrics, clock, self.configs),
+            Watcher(pool, metrics, clock, Settling(pool, self.configs)),
             Sender(pool, ways, metrics, clock),
         )
         try:
