@@ -20,7 +20,7 @@ _STEPS = tuple(
     timedelta(minutes=minutes)
     for minutes in (1, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 7 * 1440, 14 * 1440, 30 * 1440)
 )  # fmt: skip
-_HALF_LABEL = 100  # of a mark, 24 characters at most
+_HALF_LABEL = 110  # of a mark, 40 characters at most
 SERIES = 8  # colours of the stylesheet, .s0 to .s7
 
 
@@ -173,7 +173,7 @@ def _lines(marks: Sequence[Mark], start: datetime, end: datetime) -> list[Markup
             '<text x="{x:.1f}" y="{}" text-anchor="{}">{}</text></g>'
         ).format(
             mark.label, _utc(mark.at), _TOP - 6, _TOP + _PLOT_HEIGHT, _TOP - 9,
-            _anchor(_x(mark.at, start, end)), mark.label[:24], x=_x(mark.at, start, end),
+            _anchor(_x(mark.at, start, end)), mark.label[:40], x=_x(mark.at, start, end),
         )
         for mark in marks
         if start <= mark.at <= end
