@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
-from collector.model import Certificate
+from collector.model import Certificate, Hash
+from collector.reports.certificates import facts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,25 @@ class ServedChain:
     @property
     def leaf(self) -> Certificate:
         return self.chain[0]
+
+
+_ONE_LOOK = timedelta(minutes=1)  # in which a probe asks all addresses of a host
+
+
+def served_before(chains: Sequence[ServedChain], held: Container[str]) -> datetime | None:
+    """notAfter of the latest leaf that the newest look at its port did not see any more, and whose chain
+    holds one of these pins (``sha256/…``): what can be served again."""
+    newest: dict[int, datetime] = {}
+    for one in chains:
+        newest[one.port] = max(one.last_seen, newest.get(one.port, one.last_seen))
+    now = {one.leaf.spki_sha256 for one in chains if newest[one.port] - one.last_seen <= _ONE_LOOK}
+    ends = [
+        facts(one.leaf.der).not_after
+        for one in chains
+        if one.leaf.spki_sha256 not in now
+        and any(str(Hash("sha256", c.spki_sha256)) in held for c in one.chain)
+    ]
+    return max((at for at in ends if at is not None), default=None)
 
 
 class RotationState(StrEnum):

@@ -48,7 +48,8 @@ def next_steps(now: datetime, told: Situation) -> tuple[str, ...]:
     """In the order to try them. Never empty; each a sentence or two, without a full report's text."""
     if told.label in _SERVER_SIDE:
         return (*_restore(now, told), *_release(told))
-    return _OTHERS.get(told.label, _unknown)(told)
+    standing = _STANDING.get(told.label)
+    return standing if standing is not None else _OTHERS.get(told.label, _unknown)(told)
 
 
 def _restore(now: datetime, told: Situation) -> list[str]:
@@ -142,6 +143,36 @@ def _unknown(told: Situation) -> tuple[str, ...]:
         "If it was rotated: pinfall rotation add, with the new chain, and the cause is worked out again.",
         "If only clients that send no chain report, ask them for more: docs/clients.md.",
     )
+
+
+# Alerts that are of no failure, by their kind.
+_STANDING = {
+    "pin_set_expiring": (
+        "Ship a release whose pin set expires later, or never: after it clients stop pinning without a word.",
+        "See which versions still have this one: pinfall adoption show, and the page of pins.",
+    ),
+    "certificate_expiring": (
+        "Renew it, with the same key where pins are of the leaf.",
+        "Before it is served: pinfall preflight, with the coming chain; then pinfall rotation add.",
+    ),
+    "backup_pin_missing": (
+        "Make a key offline, and pin it in the next release.",
+        "Show that it is there: pinfall pins prove, with a request (CSR) for it.",
+    ),
+    "rotation_not_seen": (
+        "Deploy it, or end it: pinfall rotation end.",
+        "See what is served: pinfall probe. Perhaps some addresses have it.",
+    ),
+    "reporting_silent": (
+        "Post a test report from outside: pinfall send. Does the report URL answer?",
+        "Look at the newest release: does it still report, and still pin?",
+    ),
+    "collector_losing_reports": (
+        "See /readyz and the log: is Postgres there, and has its disk room?",
+        "Set PINFALL_SPOOL_DIR, if it is not: reports then wait on the disk.",
+    ),
+    "one_address": ("Set PINFALL_TRUSTED_PROXIES to the network of the proxy in front.",),
+}  # fmt: skip
 
 
 _OTHERS = {

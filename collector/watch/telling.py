@@ -23,7 +23,7 @@ from collector.alert import (
 from collector.detect.finding import Finding
 from collector.detect.judgement import PRIVATE_FACTS
 from collector.detect.kinds import AlertKind
-from collector.detect.served import Rotation, ServedChain
+from collector.detect.served import Rotation, ServedChain, served_before
 from collector.detect.steps import Situation, next_steps
 from collector.lifecycle import AlertState, Stage
 from collector.model import Certificate, Hash
@@ -159,7 +159,12 @@ def compose(
         chain=tuple(_link(n, c, is_ours) for n, c in enumerate(told.chain)),
         pins=told.pins,
         rotation=_turn(told.turns, state.tau),
-        next_steps=next_steps(now, _situation(place.host, label, told, now)),
+        next_steps=next_steps(
+            now,
+            _situation(place.host, label, told)
+            if crowd.installs
+            else Situation(host=place.host, label=kind.value),
+        ),
         links=Links(
             page=f"{pages}/alerts/{id_}" if pages else None,
             runbook=runbooks.get(kind.value, root),
@@ -197,17 +202,9 @@ def _turn(turns: Sequence[Rotation], tau: datetime | None) -> Turn | None:
     return Turn(turn.at, turn.state.value, tuple(s.value for s in turn.sources), turn.note)
 
 
-def _situation(host: str, label: str, told: Around, now: datetime) -> Situation:
+def _situation(host: str, label: str, told: Around) -> Situation:
     """What can be served instead: the chain before, and pins that those who fail hold."""
     held = set(told.pins)
-    now_served = {c.leaf.spki_sha256 for c in told.chains if c.last_seen > now - timedelta(hours=1)}
-    previous = [
-        facts(c.leaf.der).not_after
-        for c in told.chains
-        if c.leaf.spki_sha256 not in now_served
-        and any(str(Hash("sha256", x.spki_sha256)) in held for x in c.chain)
-    ]
-    ends = [at for at in previous if at is not None]
     in_use = {str(Hash("sha256", x.spki_sha256)) for c in told.chains for x in c.chain}
     backups = tuple((pin, told.holding) for pin in told.pins if pin not in in_use)
     products = [
@@ -218,7 +215,7 @@ def _situation(host: str, label: str, told: Around, now: datetime) -> Situation:
     return Situation(
         host=host,
         label=label,
-        previous_until=max(ends, default=None),
+        previous_until=served_before(told.chains, held),
         backups=backups,
         proven=told.proven & held,
         version=told.crowd.versions[0] if told.crowd.versions else None,

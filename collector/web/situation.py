@@ -9,10 +9,9 @@ from typing import Any
 
 import asyncpg
 
-from collector.detect.served import ServedChain
+from collector.detect.served import served_before
 from collector.detect.steps import Situation
 from collector.model import Hash, ProjectId
-from collector.reports.certificates import facts
 from collector.store import pin_sets, reported, served, timeline
 from collector.store.connect import Connection
 
@@ -67,7 +66,7 @@ async def situation(
     return Situation(
         host=row["host"],
         label=label,
-        previous_until=_previous(chains, told.shares, now),
+        previous_until=served_before(chains, told.shares),
         backups=tuple((pin, share) for pin, share in told.shares.items() if pin not in in_use),
         proven=frozenset(map(str, proven)),
         dialects={one["dialect"] for one in examples},
@@ -76,17 +75,3 @@ async def situation(
         many_networks=told.networks > _MANY,
         may_mute=told.networks <= _MANY,
     )
-
-
-def _previous(
-    chains: Sequence[ServedChain], held: Mapping[str, float], now: datetime
-) -> datetime | None:
-    """notAfter of what was served before, and these clients pin."""
-    served_now = {one.leaf.spki_sha256 for one in chains if one.last_seen > now - NOW}
-    ends = [
-        facts(one.leaf.der).not_after
-        for one in chains
-        if one.leaf.spki_sha256 not in served_now
-        and any(str(Hash("sha256", c.spki_sha256)) in held for c in one.chain)
-    ]
-    return max((at for at in ends if at is not None), default=None)

@@ -6,13 +6,17 @@ from datetime import timedelta
 
 import pytest
 
+from collector.detect.served import ServedChain, served_before
 from collector.detect.steps import Situation, next_steps
-from tests.make import NOON
+from collector.reports.certificates import certificate_from_der
+from tests.make import NOON, Issued, issue
 
 HOST = "api.example.com"
 LABELS = (
     "own_rotation", "issuer_change", "path_building", "wrong_pins", "expired_or_clock", "wrong_environment",
     "misissuance_suspected", "interception", "test_traffic", "browser_sent", "forged_or_broken", "unknown",
+    "pin_set_expiring", "certificate_expiring", "backup_pin_missing", "rotation_not_seen", "reporting_silent",
+    "collector_losing_reports", "one_address",
 )  # fmt: skip
 
 
@@ -67,3 +71,25 @@ def test_a_proxy_is_no_action_only_where_it_may_be_muted() -> None:
     ):
         assert "no action" not in " ".join(next_steps(NOON, told))
         assert "calls itself Zscaler" in next_steps(NOON, told)[0]
+
+
+def test_what_was_served_before_can_be_served_again_from_the_first_minute_on() -> None:
+    def served(issued: Issued, first: timedelta, last: timedelta, port: int = 443) -> ServedChain:
+        found = certificate_from_der(issued.der)
+        return ServedChain(
+            host=HOST, port=port, chain=(found,), trusted=True, problem=None, key_type=None,
+            first_seen=NOON + first, last_seen=NOON + last,
+        )  # fmt: skip
+
+    old, new, other = (issue(HOST, days=days) for days in (30, 90, 300))
+    chains = [
+        served(new, timedelta(0), timedelta(0)),
+        served(old, timedelta(days=-9), timedelta(minutes=-5)),
+        served(other, timedelta(days=-9), timedelta(minutes=-3), port=8443),
+    ]
+    held = {f"sha256/{one.pin}" for one in (old, new, other)}
+    assert served_before(chains, held) == old.certificate.not_valid_after_utc
+    assert served_before(chains, {f"sha256/{new.pin}"}) is None  # nobody pins the one before
+    both = [chains[0], served(old, timedelta(days=-9), timedelta(seconds=-5))]
+    assert served_before(both, held) is None  # it is served still, at another address
+    assert served_before([], held) is None
