@@ -45,6 +45,7 @@ from collector.simulate import chains
 from collector.simulate.fleet import Fleet
 from collector.simulate.play import Told, play
 from collector.simulate.scenarios import Scenario
+from collector.store import hosts as host_table
 from collector.store import projects
 from collector.store.migrate import migrate
 
@@ -181,9 +182,7 @@ def run(told: argparse.Namespace) -> int:
 async def _story(
     told: argparse.Namespace, host: str, url: str, place: Path, clock: Clock, tell: Teller
 ) -> int:
-    scenario = Scenario(
-        name="demo", says="", rotates=_QUIET / _LENGTH, safe=0.1, behind=0.02, behind_networks=4
-    )
+    scenario = Scenario(name="demo", says="", rotates=_QUIET / _LENGTH, safe=0.1, behind=0.0)
     fleet = Fleet(scenario, host, told.installs, _LENGTH, told.seed, clock())
     async with contextlib.AsyncExitStack() as stack:
         server = await stack.enter_async_context(edge(place))
@@ -236,7 +235,8 @@ async def _prepared(url: str, host: str, now: datetime) -> str:
     connection = await asyncpg.connect(url)
     try:
         async with connection.transaction():
-            await projects.add(connection, PROJECT, [host], now)
+            project = await projects.add(connection, PROJECT, [host], now)
+            await host_table.register(connection, project, [host], now)
             key: str = await projects.add_key(
                 connection, PROJECT, app=APP, environment="production", trusted=False, now=now
             )
