@@ -27,6 +27,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import asyncpg
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -296,12 +297,25 @@ def _tell_page(alert: dict[str, Any], seconds: float, tell: Teller) -> None:
     tell.more(f"its page    {alert['links']['page']}")
 
 
+async def _declare(fleet: Fleet, collector: Collector, at: datetime) -> None:
+    body = {
+        "project": PROJECT, "host": fleet.host, "at": at.isoformat(),
+        "chain": chains.pem(fleet.old[0], 64, "\n", "\n"), "note": "rolled back",
+    }  # fmt: skip
+    url = f"{collector.operator_url()}/api/v1/rotations"
+    async with aiohttp.ClientSession() as session, session.post(url, json=body) as answer:
+        if answer.status != 201:
+            raise PinfallError(f"the rollback was not declared: {answer.status}")
+
+
 async def _to_the_end(
     pool: asyncpg.Pool, fleet: Fleet, server: Edge, collector: Collector, clock: Clock,
     tell: Teller,
 ) -> None:  # fmt: skip
     server.serve(fleet.old, fleet.old_key)
+    await _declare(fleet, collector, clock())
     tell("ROLLED BACK: the old key is served again, and no client fails any more")
+    tell.more("its pipeline declared that, as 'pinfall rotation add' does")
     tell.more(
         "silence proves nothing at once, for clients tell of a failure once a day: an alert ends"
     )
