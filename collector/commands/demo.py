@@ -27,6 +27,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import asyncpg
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -45,6 +46,7 @@ from collector.simulate import chains
 from collector.simulate.fleet import Fleet
 from collector.simulate.play import Told, play
 from collector.simulate.scenarios import Scenario
+from collector.store import hosts as host_table
 from collector.store import projects
 from collector.store.migrate import migrate
 
@@ -181,9 +183,7 @@ def run(told: argparse.Namespace) -> int:
 async def _story(
     told: argparse.Namespace, host: str, url: str, place: Path, clock: Clock, tell: Teller
 ) -> int:
-    scenario = Scenario(
-        name="demo", says="", rotates=_QUIET / _LENGTH, safe=0.1, behind=0.02, behind_networks=4
-    )
+    scenario = Scenario(name="demo", says="", rotates=_QUIET / _LENGTH, safe=0.1, behind=0.0)
     fleet = Fleet(scenario, host, told.installs, _LENGTH, told.seed, clock())
     async with contextlib.AsyncExitStack() as stack:
         server = await stack.enter_async_context(edge(place))
@@ -236,7 +236,8 @@ async def _prepared(url: str, host: str, now: datetime) -> str:
     connection = await asyncpg.connect(url)
     try:
         async with connection.transaction():
-            await projects.add(connection, PROJECT, [host], now)
+            project = await projects.add(connection, PROJECT, [host], now)
+            await host_table.register(connection, project, [host], now)
             key: str = await projects.add_key(
                 connection, PROJECT, app=APP, environment="production", trusted=False, now=now
             )
@@ -296,12 +297,25 @@ def _tell_page(alert: dict[str, Any], seconds: float, tell: Teller) -> None:
     tell.more(f"its page    {alert['links']['page']}")
 
 
+async def _declare(fleet: Fleet, collector: Collector, at: datetime) -> None:
+    body = {
+        "project": PROJECT, "host": fleet.host, "at": at.isoformat(),
+        "chain": chains.pem(fleet.old[0], 64, "\n", "\n"), "note": "rolled back",
+    }  # fmt: skip
+    url = f"{collector.operator_url()}/api/v1/rotations"
+    async with aiohttp.ClientSession() as session, session.post(url, json=body) as answer:
+        if answer.status != 201:
+            raise PinfallError(f"the rollback was not declared: {answer.status}")
+
+
 async def _to_the_end(
     pool: asyncpg.Pool, fleet: Fleet, server: Edge, collector: Collector, clock: Clock,
     tell: Teller,
 ) -> None:  # fmt: skip
     server.serve(fleet.old, fleet.old_key)
+    await _declare(fleet, collector, clock())
     tell("ROLLED BACK: the old key is served again, and no client fails any more")
+    tell.more("its pipeline declared that, as 'pinfall rotation add' does")
     tell.more(
         "silence proves nothing at once, for clients tell of a failure once a day: an alert ends"
     )
