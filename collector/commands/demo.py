@@ -3,7 +3,7 @@
 Everything is real and temporary: an embedded PostgreSQL, the collector, a TLS server on 127.0.0.1 that the
 prober asks, and a fleet of clients that reports over HTTP. Two things are not: the 30 days before are
 written into the counts, for a host that nobody knows pages later; and after the rollback the collector's
-clock is put forward, for a page that was rolled back ends after 26 quiet hours. Ctrl-C stops all of it;
+clock is put forward, for a page that was rolled back ends after more than a day. Ctrl-C stops all of it;
 nothing is left.
 """
 
@@ -309,7 +309,7 @@ async def _to_the_end(
     tell.more(
         "half an hour after a rotation to other keys that a probe saw, and after 26 quiet hours"
     )
-    tell.more("where the way led back to the old one.")
+    tell.more("silence, once the last six hours are quiet, where the way led back to the old one.")
     tell.more("From here the collector's clock is put forward, an hour a step.")
     for _ in range(_STEPS):
         clock.ahead += _STEP
@@ -319,6 +319,6 @@ async def _to_the_end(
                 await asyncio.sleep(0.5)  # the answer of the TLS server
         state = await pool.fetchval("SELECT state FROM alert WHERE severity = 'page' LIMIT 1")
         if state == "resolved":
-            tell("RESOLVED: told to the same channels, once")
+            tell("RESOLVED: the alert has ended")
             return
     tell("the alert is still open, which it should not be")
