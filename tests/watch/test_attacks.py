@@ -152,8 +152,13 @@ async def test_one_ipv6_provider_forges_no_page(story: Story) -> None:
     addresses = [f"2001:db8:{n:x}::9" for n in range(1, _FORGED + 1)]
     taken = await forge(story, addresses)
     assert taken > _FORGED * 0.9
+    for _ in range(100):  # rounds of the collector's own count too, and only one does at a time
+        await tick(story.site, "count")
+        if await affected(story) == taken:
+            break
+        await asyncio.sleep(0.2)
+    assert await affected(story) == taken
     await story.wait(3)
-    assert await affected(story) > _FORGED * 0.9
     assert story.pages() == []
     assert await story.page() is None
 
