@@ -93,6 +93,8 @@ async def add_key(
     quota: items a second, None: none. origins: whose pages may send app dialects.
     """
     key = secrets.token_urlsafe(16)
+    while key.startswith("-"):  # a command line would take it for an option
+        key = secrets.token_urlsafe(16)
     made = await connection.fetchval(
         _ADD_KEY, key, project, app, environment, trusted, now, quota, list(origins)
     )
