@@ -80,7 +80,7 @@ def test_the_real_command_in_the_hook(tmp_path: Path) -> None:
     lineage.mkdir()
     programs.mkdir()
     (lineage / "fullchain.pem").write_text("".join(issued.pem for issued in chain()))
-    program(programs / "pinfall", f'#!/bin/sh\nexec {sys.executable} -m collector "$@"\n')
+    program(programs / "pinfall", f'#!/bin/sh\nexec "{sys.executable}" -m collector "$@"\n')
     env = environment(
         PATH=f"{programs}:{os.environ['PATH']}",
         RENEWED_LINEAGE=str(lineage),
