@@ -156,6 +156,10 @@ class Metrics:
             "pinfall_affected_installs", "Distinct installs of 24 h that failed, by cause.",
             ["project", "host", "cause"], registry=registry,
         )  # fmt: skip
+        self.not_judged = Gauge(
+            "pinfall_hosts_not_judged", "Hosts whose last look failed; the log says why.",
+            registry=registry,
+        )  # fmt: skip
         self.blind = Gauge(
             "pinfall_watcher_blind", "1: the watcher cannot see its database, so no host is judged.",
             registry=registry,

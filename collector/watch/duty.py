@@ -52,8 +52,11 @@ class Duty:
             self._is_blind()
             raise
         self._held = self.lease.epoch is not None
-        if not self._held:
+        if self._held:
+            self._saw = self._saw or self.clock()  # from here on it has to look
+        else:
             self._saw = None
+            self.metrics.not_judged.set(0)
             self.metrics.blind.set(0)
             self.metrics.tell_alerts(())
             self.metrics.tell_affected({})
@@ -70,22 +73,24 @@ class Duty:
         except (*STORE_DOWN, TimeoutError):
             self._is_blind()
             raise
+        except Exception:
+            self._is_blind("its look at hosts fails: see the log")
+            raise
         self._saw = self.clock()
         self.metrics.blind.set(0)
         self._say(is_blind=False)
 
-    def _is_blind(self) -> None:
+    def _is_blind(self, why: str = "its database does not answer") -> None:
         """Only who watched a moment ago: of many replicas one speaks."""
         if not self._held or self._saw is None or self.clock() - self._saw < _BLIND_AFTER:
             return
         self.metrics.blind.set(1)
-        self._say(is_blind=True)
+        self._say(is_blind=True, why=why)
 
-    def _say(self, *, is_blind: bool) -> None:
+    def _say(self, *, is_blind: bool, why: str = "") -> None:
         """Beside the rounds: a channel may take its time."""
         if self._telling:
             return
-        why = "its database does not answer" if is_blind else ""
         task = asyncio.create_task(self.blind.tell(is_blind, why))
         self._telling.add(task)
         task.add_done_callback(self._telling.discard)

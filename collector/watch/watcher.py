@@ -30,7 +30,8 @@ from collector.store import (
     minutes,
     silences,
 )
-from collector.store.connect import Connection
+from collector.store.connect import STORE_DOWN, Connection
+from collector.store.lease import StaleEpochError
 from collector.watch import rules
 from collector.watch.knowing import World, minute, world
 from collector.watch.rules import Found
@@ -57,6 +58,7 @@ class Watcher:
     _epoch: int | None = None
     _hosts: dict[tuple[int, str], Watched] = field(default_factory=dict)
     _mark: tuple[int, int] | None = None
+    _failing: set[tuple[int, str]] = field(default_factory=set)  # hosts that could not be judged
     _seen: dict[tuple[int, str], int] = field(
         default_factory=dict
     )  # installs of each host, as last judged
@@ -151,9 +153,16 @@ class Watcher:
             if not is_minute and self._seen.get(watched.place, 0) == seen:
                 continue
             self._seen[watched.place] = seen
-            found, judged = await self._judge(watched, told, known, suspected, now)
-            found += self._collector(watched, firsts, lost, now)
-            changed = await self.settling.settle(watched, found, muted, epoch, now)
+            try:
+                found, judged = await self._judge(watched, told, known, suspected, now)
+                found += self._collector(watched, firsts, lost, now)
+                changed = await self.settling.settle(watched, found, muted, epoch, now)
+            except (*STORE_DOWN, StaleEpochError):
+                raise
+            except Exception as error:  # noqa: BLE001 (what one host's reports did is no other's harm)
+                await self._failed(watched, error)
+                continue
+            self._failing.discard(watched.place)
             stale = minute(now) - watched.saved_at >= _SAVE
             if judged and not changed and (stale or watched.is_open()):
                 due.append(watched)
@@ -266,7 +275,21 @@ class Watcher:
             for watched in some:
                 watched.saved_at = minute(now)
 
+    async def _failed(self, watched: Watched, error: Exception) -> None:
+        """It is judged again with the next look, from what was stored of it."""
+        if watched.place not in self._failing:
+            log.error("host.not_judged", project=watched.project_name, host=watched.host,
+                      error=type(error).__name__)  # fmt: skip
+        self._failing.add(watched.place)
+        self._seen.pop(watched.place, None)
+        async with self.pool.acquire() as connection:
+            states = {(r.project, r.host): r.state for r in await detector_states.load(connection)}
+        watched.kept = kept_of(states.get(watched.place))
+        watched.memories = {}
+
     def _tell(self) -> None:
+        self._failing &= self._hosts.keys()
+        self.metrics.not_judged.set(len(self._failing))
         self.metrics.tell_alerts(
             (w.project_name, w.host, kind, state.severity.value)
             for w in self._hosts.values()

@@ -160,6 +160,12 @@ RUNBOOKS: dict[str, Runbook] = {
         ("Is Postgres there?",),
         ("Bring it back. Until then watch your hosts by other means.",),
     ),
+    "host_not_judged": Runbook(
+        "Some hosts cannot be judged",
+        "The watcher's look at them fails, so a break of theirs pages nobody; the others are judged.",
+        ("The log: host.not_judged, with the host and the kind of error.", "What came in for that host lately: its page."),
+        ("Report it, with that line of the log. Until then watch these hosts by their own pages.",),
+    ),
     "delivery_failing": Runbook(
         "Alerts do not get through",
         "A channel refuses, or does not answer. Each alert is tried again for about three and a half hours.",

@@ -26,6 +26,7 @@ _ONE_SAYS = frozenset(
         "pinfall_affected_installs",
         "pinfall_alert_active",
         "pinfall_watcher_blind",
+        "pinfall_hosts_not_judged",
         "pinfall_spool_reports",
         "pinfall_spool_bytes",
         "pinfall_deferred_reports",

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
+from collector.store import minutes
+from collector.watch import rules
+from collector.watch.rules import Found
+from collector.watch.telling import Place
 from tests.make import NOON, authority, chain, ios_pem, issue
 from tests.watch.conftest import serve, tick
 from tests.watch.story import HOST, MINUTE, Story, chosen, receiver, site, story
@@ -176,6 +182,52 @@ async def test_a_certificate_that_ends_soon_is_a_ticket_and_then_a_page(story: S
     await story.probed()
     await story.wait(1)
     assert [one.json["severity"] for one in story.receiver.asked] == ["ticket", "page"]
+
+
+async def test_a_host_that_cannot_be_judged_keeps_no_other_from_its_page(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await story.site.call(
+        "POST", "/api/v1/hosts", {"project": "default", "host": "a-bad.example.com"}
+    )
+    await tick(story.site, "hosts")
+    real = rules.standing_rules
+
+    def planted(place: Place, *rest: Any) -> list[Found]:
+        if place.host == "a-bad.example.com":
+            raise LookupError(place.host)
+        return real(place, *rest)
+
+    monkeypatch.setattr(rules, "standing_rules", planted)
+    await story.rotate()
+    story.clock.now += MINUTE
+    await story.fail(12)
+    await story.look()
+    assert ("pin_failure_spike", "firing") in story.heard()
+    assert (await story.site.metrics())["pinfall_hosts_not_judged"] == 1
+    monkeypatch.undo()
+    monkeypatch.setenv("HOOK", story.receiver.url)
+    await story.wait(1)
+    assert (await story.site.metrics())["pinfall_hosts_not_judged"] == 0
+
+
+async def test_a_watcher_that_always_fails_says_that_it_is_blind(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def planted(*_: Any) -> None:
+        raise LookupError("counts")
+
+    monkeypatch.setattr(minutes, "newest", planted)
+    for _ in range(3):
+        story.clock.now += MINUTE
+        with pytest.raises(LookupError):
+            await tick(story.site, "watch")
+        await asyncio.sleep(0.3)
+    assert (await story.site.metrics())["pinfall_watcher_blind"] == 1
+    told = story.receiver.asked[0].json
+    assert (told["kind"], told["state"]) == ("watcher_blind", "firing")
+    assert "see the log" in told["summary"]
+    assert len(story.receiver.asked) == 1  # once an hour
 
 
 async def test_lost_reports_are_a_page_and_a_flood_is_none(story: Story) -> None:
