@@ -20,9 +20,9 @@ from collector.detect.preflight import judge
 from collector.detect.preflight_told import told_judgement
 from collector.model import Certificate, Hash
 from collector.pins.model import ShippedPinSet
+from collector.probing.roots import public_certificates
 from collector.reports.certificates import certificate_from_der
 from collector.simulate.chains import Authority
-from collector.web.roots import public_roots
 
 ROUNDS = 5
 LIMIT = 1.0  # seconds
@@ -59,7 +59,7 @@ def seconds(number: int) -> list[tuple[float, float]]:
     """(by the clock, of the processor)."""
     chain = [certificate_from_der(der) for der in Authority.make("Bench").chain(HOST)[:2]]
     sets, used = list(pin_sets(number, chain[0])), list(uses())
-    roots = public_roots()
+    roots = public_certificates()
     told = []
     for _ in range(ROUNDS):
         began, spent = time.perf_counter(), time.process_time()

@@ -27,8 +27,8 @@ from collector.pins.model import ShippedPinSet
 from collector.pins.readers import LIMIT, PinFile, read_file
 from collector.pins.readers.own import as_entry
 from collector.pins.release import Release, read_release
+from collector.probing.roots import public_certificates
 from collector.web.api.pin_lint import plain
-from collector.web.roots import public_roots
 from collector.web.shown import shown
 
 EXAMPLES = """examples:
@@ -207,7 +207,7 @@ def _lint(told: argparse.Namespace) -> int:
             found = read(name)
             sets += found.sets
             _warn([f"{Path(name).name}: {warning}" for warning in found.warnings])
-        known = Known(authorities=public_roots())
+        known = Known(authorities=public_certificates())
         findings += [plain(one) for one in lint(sets, datetime.now(UTC), known, told.minimum)]
         count += len(sets)
     for host in hosts or ([] if files else [None]):

@@ -29,8 +29,11 @@ def payload(message: Message) -> dict[str, object]:
     name, link or mention comes of them. Only our own links are markup."""
     alert = message.alert
     title = texts.title(message)
-    blocks: list[dict[str, object]] = [{"type": "header", "text": _plain(title, _HEADER)}]
-    if len(title) > _HEADER:
+    head = _plain(title, _HEADER)
+    if len(_entities(title)) > _HEADER:
+        head["text"] = _escaped(title, _HEADER - 1) + "…"
+    blocks: list[dict[str, object]] = [{"type": "header", "text": head}]
+    if len(_entities(title)) > _HEADER:
         blocks.append({"type": "section", "text": _plain(title, 3000)})
     fields = [_plain(f"{name}\n{value}", 2000) for name, value in texts.facts(alert)]
     parts = [fields[first : first + _FIELDS] for first in range(0, len(fields), _FIELDS)]

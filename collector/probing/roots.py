@@ -11,6 +11,9 @@ import certifi
 from cryptography import x509
 from cryptography.x509 import verification
 
+from collector.model import Certificate
+from collector.reports.certificates import read_certificate, split_pem
+
 _MOST = 1000  # certificates of one file
 
 
@@ -22,6 +25,13 @@ class Roots:
     store: verification.Store = field(repr=False)
     subjects: frozenset[x509.Name] = field(repr=False)
     is_public: bool
+
+
+@cache
+def public_certificates() -> tuple[Certificate, ...]:
+    """Mozilla's roots, as certifi brings them: whose keys they are is known to everybody."""
+    texts = split_pem(Path(certifi.where()).read_text(encoding="utf-8"))
+    return tuple(root for text in texts if (root := read_certificate(text)) is not None)
 
 
 @cache

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import base64
 from functools import cache
-from pathlib import Path
-
-import certifi
 
 from collector.detect.paths import Roots
-from collector.reports.certificates import read_certificate, split_pem
+from collector.probing.roots import public_certificates
 
 # Withdrawn from the bundle, and still in devices and at the top of chains. As vendors publish them, for
 # one Duo's client of its universal prompt, and Let's Encrypt's client tests for the first.
@@ -25,5 +22,4 @@ _OLDER = (
 
 @cache
 def public_roots() -> Roots:
-    found = [read_certificate(pem) for pem in split_pem(Path(certifi.where()).read_text("utf-8"))]
-    return Roots.of((c for c in found if c is not None), map(base64.b64decode, _OLDER))
+    return Roots.of(public_certificates(), map(base64.b64decode, _OLDER))

@@ -182,3 +182,14 @@ def keys(value: object) -> set[str]:
 @pytest.mark.parametrize("event", list(Event))
 def test_each_event_has_words(event: Event) -> None:
     assert texts.title(message(event)).endswith(alert().summary)
+
+
+def test_a_headline_that_is_cut_says_so() -> None:
+    for words in ("so long ", "<&> "):
+        told = slack.payload(message(of=replace(alert(), summary=words * 40)))
+        blocks: Any = told["blocks"]
+        head, whole = blocks[0]["text"]["text"], blocks[1]["text"]["text"]
+        assert len(head) <= 150
+        assert head.endswith("…")
+        assert whole.startswith(head[:20])
+        assert len(whole) > len(head)

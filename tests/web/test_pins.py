@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from collector.model import ProjectId
-from collector.web.roots import public_roots
+from collector.probing.roots import public_certificates
 from tests.make import chain, ios_pem, issue, name
 from tests.pins.samples import ONE, SAMPLES, THREE, TWO, own_set, plist, trustkit, trustkit_policy
 from tests.web.conftest import Site
@@ -189,7 +189,7 @@ async def test_a_backup_key_is_proven_by_a_request_or_a_certificate(site: Site) 
 
 
 async def test_what_proves_nothing(site: Site) -> None:
-    root, stranger = public_roots()[0], issue("stranger.example.com")
+    root, stranger = public_certificates()[0], issue("stranger.example.com")
     pinned = base64.b64encode(root.spki_sha256).decode()
     await _import(site, sets=[own_set(pins=[f"sha256/{pinned}", f"sha256/{chain()[1].pin}"])])
     forged = _request(stranger.key).splitlines()

@@ -18,13 +18,13 @@ from collector.pins.known import Known
 from collector.pins.lint import lint
 from collector.pins.model import ShippedPinSet
 from collector.pins.uris import uri_host
+from collector.probing.roots import public_certificates
 from collector.reports.line import utc
 from collector.store import pin_sets, projects
 from collector.store.connect import Connection
 from collector.store.served import of_host
 from collector.web.api import asked
 from collector.web.api.pins import host
-from collector.web.roots import public_roots
 
 MOST = 1000  # pin sets of one look
 _HOSTS = 200  # whose chains are looked at
@@ -84,7 +84,7 @@ class PinLint:
             for name in sorted(hosts)[:_HOSTS]
             for chain in await of_host(connection, name, limit=_CHAINS)
         ]
-        return Known(served, public_roots(), await pin_sets.proven(connection, project))
+        return Known(served, public_certificates(), await pin_sets.proven(connection, project))
 
 
 def plain(finding: Finding) -> dict[str, Any]:

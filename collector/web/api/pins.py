@@ -21,6 +21,7 @@ from collector.pins.readers import MOST, PinFile, read_file
 from collector.pins.readers.own import read_sets
 from collector.pins.readers.values import Notes
 from collector.pins.release import RELEASE, Release, read_release
+from collector.probing.roots import public_certificates
 from collector.reports.hosts import read_host
 from collector.store import hosts, pin_sets, projects
 from collector.store.connect import Connection
@@ -30,7 +31,6 @@ from collector.web.api import asked
 from collector.web.api.change import Changes
 from collector.web.api.manage import PATTERNS, named
 from collector.web.guard import WHO
-from collector.web.roots import public_roots
 
 _IMPORTED = {"project": True, "sets": False, "file": False, "name": False}
 _PEM = 500_000  # characters
@@ -137,7 +137,7 @@ class Pins:
         name, text = asked.name(told, "project"), told["pem"]
         if not isinstance(text, str) or len(text) > _PEM:
             raise PinfallError(f"pem: should be a text of at most {_PEM} characters")
-        proofs = read_proofs(text, {root.spki_sha256 for root in public_roots()})
+        proofs = read_proofs(text, {root.spki_sha256 for root in public_certificates()})
         answer = []
         async with self.changes.by(request[WHO], "pins.proven", name) as change:
             project = ProjectId((await projects.one(change.connection, name))["id"])

@@ -10,11 +10,11 @@ from collector.detect.adoption import Use
 from collector.detect.client_paths import Path, path_of
 from collector.errors import PinfallError
 from collector.pins.model import ShippedPinSet
+from collector.probing.roots import public_certificates
 from collector.reports.hosts import read_host
 from collector.reports.pem import ChainFile, read_chain_file
 from collector.reports.pins import parse_pin
 from collector.web.api import asked
-from collector.web.roots import public_roots
 
 _TEXTS = ("app", "platform", "version_from", "version_to", "source")
 FAR = datetime.max.replace(tzinfo=UTC)
@@ -34,7 +34,7 @@ def path_of_files(file: ChainFile, issuer: ChainFile | None) -> Path:
     return path_of(
         file.request or file.chain,
         (*issuer.chain, *issuer.others) if issuer else (),
-        public_roots(),
+        public_certificates(),
     )
 
 

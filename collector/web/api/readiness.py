@@ -20,6 +20,7 @@ from collector.detect.verdict import YEAR, Known, verdict
 from collector.model import Certificate, Hash, ProjectId
 from collector.pins.issuers import issuer_of
 from collector.pins.model import ShippedPinSet
+from collector.probing.roots import public_certificates
 from collector.reports.certificates import certificate_from_der, facts
 from collector.reports.pem import told_name
 from collector.store import adoption, holdings, pin_sets, projects
@@ -27,7 +28,6 @@ from collector.store import readiness as store
 from collector.store.connect import Connection
 from collector.web.api import asked
 from collector.web.api.preflight_asked import host_of
-from collector.web.roots import public_roots
 
 _FRESH = timedelta(days=1)  # that a chain counts as served now
 _BESIDE = timedelta(minutes=15)  # between those that are served side by side
@@ -50,7 +50,7 @@ class HostAdvice:
             uses = await adoption.read(connection, project, now.date())
             beside = [chain for chain, seen in served if seen >= served[0][1] - _BESIDE]
             judged = [
-                judge(host, path_of(c, (), public_roots()), sets, at=now, today=now.date())
+                judge(host, path_of(c, (), public_certificates()), sets, at=now, today=now.date())
                 for c in beside
             ]
             judged.sort(key=lambda told: not told.breaks)
@@ -137,7 +137,7 @@ async def _authorities(
     certificates = [
         *(certificate_from_der(der) for der in reported),
         *(certificate for chain in served for certificate in chain[1:]),
-        *public_roots(),
+        *public_certificates(),
     ]
     found: dict[Hash, str] = {}
     for certificate in certificates:
