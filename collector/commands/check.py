@@ -73,7 +73,9 @@ def _asn_db(settings: Settings) -> list[str]:
 
 def _config(settings: Settings) -> list[str]:
     try:
-        configured(pinfall_toml.load(settings.config), os.environ)
+        channels, _ = configured(pinfall_toml.load(settings.config), os.environ)
+        if channels and not settings.pages_url:
+            print("note: without PINFALL_PAGES_URL alerts have no links to pages and runbooks")
     except SettingsError as error:
         return str(error).splitlines()
     return []

@@ -191,3 +191,14 @@ def test_check_reads_the_files(tmp_path: Path) -> None:
     )
     assert missing.stderr.count("cannot be read") == 2
     assert os.listdir(tmp_path) == []
+
+
+def test_alerts_without_links_are_told_of_before_they_fire(tmp_path: Path) -> None:
+    file = tmp_path / "pinfall.toml"
+    file.write_text('[[channel]]\nname = "hook"\ntype = "webhook"\nurl = "env:HOOK"\n')
+    told = {"PINFALL_CONFIG": str(file), "HOOK": "https://hooks.example.com/x"}
+    where = ("--data", tmp_path / "none")
+    without = pinfall("check", *where, env=environment(**told))
+    assert (without.returncode, "PINFALL_PAGES_URL" in without.stdout) == (0, True)
+    url = {"PINFALL_PAGES_URL": "https://pinfall.example.com"}
+    assert "note" not in pinfall("check", *where, env=environment(**told, **url)).stdout
