@@ -12,6 +12,7 @@ from datetime import timedelta
 from enum import StrEnum
 from functools import lru_cache
 from hashlib import blake2b, sha256
+from typing import NamedTuple
 
 import msgspec
 
@@ -117,6 +118,17 @@ def estimated_install(secret: bytes, violation: Violation, address: IPAddress) -
     )
 
 
+class DeliveryForm(NamedTuple):
+    """What the delivery keys of violations have in common that differ only in install, event, time and
+    sender. Content of a key: ``first``, then install or event, ``middle``, the time, ``last``, the sender."""
+
+    first: bytes
+    middle: bytes
+    last: bytes
+    has_event: bool
+    is_strong: bool
+
+
 def delivery(
     secret: bytes,
     project: ProjectId,
@@ -130,38 +142,57 @@ def delivery(
     nth: its place among equal samples of success of one body.
     secret: the project's; without it nobody can tell from a key what was in the report.
     """
+    return delivered(delivery_form(project, violation, nth), secret, violation, address, user_agent)
+
+
+def delivery_form(project: ProjectId, violation: Violation, nth: int = 0) -> DeliveryForm:
     v = violation
     install = real_install(v)
+    app = (project, v.app_id or "", v.platform or "")
     if v.event_id:
         # An event id counts only within (project, install): nobody uses up another's. Without an
         # install, ids that clients share (a counter) do not swallow each other's reports.
-        who: tuple[object, ...] = (install,)
+        who: tuple[object, ...] = ()
         if not install:
             who = (_name(v), v.kind.value, pin_set_id(v), chain_id(v.main_chain))
-        app = (project, v.app_id or "", v.platform or "")
-        return Delivery(_hash(secret, b"event", *app, v.event_id, *who), Grade.STRONG)
-    raw = "" if v.client_time_raw is None else v.client_time_raw
-    is_strong = bool(install) and raw != ""
-    pieces = [
-        _STRONG if is_strong else _WEAK,
-        _packed_again(project, v.app_id or "", v.platform or "", _family(v.dialect)),
-        _piece(install) if install else _EMPTY,
-        _packed_again(_name(v), v.noted_host or "", v.kind.value, v.enforced, v.app_version or ""),
-        _piece(raw) if isinstance(raw, str) else _packed(raw),
-        _LENGTHS[16],
-        pin_set_id(v),
-        _LENGTHS[16],
-        chain_id(v.main_chain),
-    ]
+        return DeliveryForm(_packed_again(b"event", *app), b"", _packed(*who), True, True)
+    is_strong = bool(install) and v.client_time_raw not in (None, "")
+    pieces = [_LENGTHS[16], pin_set_id(v), _LENGTHS[16], chain_id(v.main_chain)]
     if v.kind is Kind.OK:
         # Samples of success are many and alike: what they say of the connection, and their place
         # among equals of one body, tell them apart, and a body that is sent again still is itself.
         extra = json.dumps(dict(v.extra), sort_keys=True)
         pieces.append(_packed(v.sampling_fraction, v.server_ip, extra, nth))
-    if not is_strong:
-        pieces.append(_packed(address.packed, user_agent or ""))
-    key = blake2b(b"".join(pieces), key=secret, digest_size=16).digest()
-    return Delivery(key, Grade.STRONG if is_strong else Grade.WEAK)
+    return DeliveryForm(
+        (_STRONG if is_strong else _WEAK) + _packed_again(*app, _family(v.dialect)),
+        _packed_again(_name(v), v.noted_host or "", v.kind.value, v.enforced, v.app_version or ""),
+        b"".join(pieces),
+        False,
+        is_strong,
+    )
+
+
+def delivered(
+    form: DeliveryForm,
+    secret: bytes,
+    violation: Violation,
+    address: IPAddress,
+    user_agent: str | None,
+) -> Delivery:
+    """form: that of the violation, or of one that is alike."""
+    install = _real(violation.install_id)
+    who = _piece(install) if install else _EMPTY
+    if form.has_event:
+        said = _piece(violation.event_id or "")
+        content = form.first + said + (who if install else form.last)
+    else:
+        raw = violation.client_time_raw
+        said = _piece(raw) if isinstance(raw, str) else _EMPTY if raw is None else _packed(raw)
+        content = form.first + who + form.middle + said + form.last
+        if not form.is_strong:
+            content += _packed(address.packed, user_agent or "")
+    key = blake2b(content, key=secret, digest_size=16).digest()
+    return Delivery(key, Grade.STRONG if form.is_strong else Grade.WEAK)
 
 
 _STRONG, _WEAK, _EMPTY = _packed(b"strong"), _packed(b"weak"), _packed("")

@@ -20,6 +20,8 @@ WORST_PINS = 64  # pins kept of one pin set
 class Dialect(StrEnum):
     """The format that a report came in."""
 
+    __hash__ = str.__hash__  # an enum's own runs in Python, some ten times a report
+
     TRUSTKIT_IOS = "trustkit-ios"  # and macOS, tvOS, watchOS
     TRUSTKIT_ANDROID = "trustkit-android"
     OKHTTP_MESSAGE = "okhttp-message"
@@ -41,6 +43,8 @@ PRODUCTION = ENVIRONMENTS[0]
 
 class Kind(StrEnum):
     """What failed, as far as the client could tell."""
+
+    __hash__ = str.__hash__
 
     PIN_MISMATCH = "pin_mismatch"
     CHAIN_UNTRUSTED = "chain_untrusted"

@@ -16,7 +16,9 @@ from collector.intake.durable import Outcome, Waiter
 from collector.intake.keyring import Key
 from collector.intake.prepare import Sender
 from collector.intake.taking import Taking
-from collector.reports.body import LIMITS, Limits, read_body
+from collector.model import Violation
+from collector.reports.alike import Alike, Like
+from collector.reports.body import LIMITS, Item, Limits, read_body
 from collector.reports.fields import Hints
 
 _A_TURN = (
@@ -43,6 +45,7 @@ class Desk:
     taking: Taking
     limits: Limits = LIMITS
     _jobs: list[_Job] = field(default_factory=list)
+    _alike: Alike = field(default_factory=Alike)
 
     def put(
         self, body: bytes, key: Key, sender: Sender, received_at: datetime
@@ -67,12 +70,21 @@ class Desk:
         for job in jobs:
             is_taken = False
             try:
-                hints = Hints(job.received_at, job.sender.user_agent)
-                (item,) = read_body(job.body, hints, self.limits)
+                item, like = self._item(job)
                 is_taken = self.taking.take_known(
-                    item, job.key, job.sender, job.received_at, job.done
+                    item, job.key, job.sender, job.received_at, job.done, like
                 )
             except Exception:  # noqa: BLE001, S110 (the long way meets it again, and says what is wrong)
                 pass
             if not is_taken and not job.done.done():
                 job.done.set_result(())
+
+    def _item(self, job: _Job) -> tuple[Item, Like | None]:
+        agent = job.sender.user_agent
+        known = self._alike.read(job.body, job.received_at, agent)
+        if known is not None:
+            return known
+        (item,) = read_body(job.body, Hints(job.received_at, agent), self.limits)
+        if isinstance(item, Violation):
+            self._alike.learn(job.body, item, job.received_at, agent)
+        return item, None

@@ -32,6 +32,8 @@ _PAUSE = 0.3
 class Outcome(StrEnum):
     """What became of one row."""
 
+    __hash__ = str.__hash__
+
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
     UNSTORABLE = "unstorable"

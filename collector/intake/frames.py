@@ -152,7 +152,7 @@ def packed(told: Frame) -> bytes:
             client_time_raw=raw if raw is None or isinstance(raw, str) else str(raw),
         )  # fmt: skip
         values = msgspec.structs.astuple(msgspec.structs.replace(entry, violation=slim))
-        entries.append((0, msgspec.structs.astuple(slim), *values[1:]))
+        entries.append((0, msgspec.structs.astuple(slim), *values[1:-1]))
     certificates: dict[bytes, tuple[bytes, bytes, bytes]] = {}
     slots = {}
     for id_, chain in chains.items():
@@ -221,6 +221,7 @@ def read_frame(payload: bytes) -> Frame:
 
 
 _VIOLATION, _ROW, _SAMPLE = (kind.__struct_fields__ for kind in (Violation, Row, Sample))
+_ROW = _ROW[:-1]  # what rows share is of this process
 
 
 def _entry(

@@ -78,7 +78,7 @@ class Keyring:
         self.rows = rows
         self.own = own
         self.projects = names
-        self._keys = {
+        made = {
             row.key: Key(
                 project=ProjectId(row.project),
                 project_name=row.project_name,
@@ -91,6 +91,11 @@ class Keyring:
                 origins=frozenset(row.origins),
             )
             for row in rows
+        }
+        # The same object as long as nothing changed: what was worked out for it stays.
+        same = {text: self._keys.get(text) for text in made}
+        self._keys = {
+            text: old if (old := same[text]) == key else key for text, key in made.items()
         }
 
     def secret_of(self, project: int, own: bytes) -> bytes:

@@ -14,12 +14,14 @@ from collector.errors import Reason, ReportError
 from collector.intake.asn import AsnTable
 from collector.intake.day_secrets import DaySecrets
 from collector.intake.durable import Outcome, Waiter
+from collector.intake.filing import file
 from collector.intake.keyring import Key
 from collector.intake.newness import Newness
 from collector.intake.prepare import Sender, looked_into, prepare, prepare_all
 from collector.intake.queue import Intake
 from collector.metrics import UNKNOWN, Metrics
 from collector.model import Dialect, Kind, Skip, Violation, Window
+from collector.reports.alike import Like
 from collector.reports.body import Item
 from collector.store.connect import STORE_DOWN
 from collector.store.ledger import Account
@@ -61,15 +63,21 @@ class Taking:
         sender: Sender,
         received_at: datetime,
         done: Waiter,
+        like: Like | None = None,
     ) -> bool:
         """The way of nearly all: one violation with nothing new in it; ``done`` gets its outcome. False
-        where ``take`` has to look at it. The same, in a third of the steps."""
+        where ``take`` has to look at it. The same, in a third of the steps. like: what it has in common
+        with others."""
         if not isinstance(item, Violation) or item.kind is Kind.OK or self.pressure():
             return False
         secret = self.secrets.now(received_at)
         if secret is None:
             return False
-        row = prepare(item, key, sender, received_at, secret, 0, self._asn(sender))
+        asn = self._asn(sender)
+        if like is None:
+            row = prepare(item, key, sender, received_at, secret, 0, asn)
+        else:
+            row = file(like, item, key, sender, received_at, secret, asn)
         if self.intake.known.is_new(row):
             return False
         self.metrics.receive(1)

@@ -135,8 +135,8 @@ def okhttp_wrapped(client: Client, chain: Chain) -> Message:
 def neutral(client: Client, chain: Chain) -> Message:
     report = {
         "schema": "pin-report/1", "host": client.host, "outcome": "pin_mismatch", "enforced": client.enforced,
-        "event_id": f"{client.time}-{client.who}", "install_id": client.install,
-        "observed_at": f"{client.date}T12:00:00Z",
+        "event_id": f"{client.event}-5f0a-4a51-9e0c-0b2a3c0f9d12", "install_id": client.install,
+        "observed_at": f"{client.date}T{client.time}Z",
         "pins": {"kind": "spki-sha256", "expected": list(client.pins), "served": [pin(d) for d in chain]},
         "app": {"id": client.app, "version": client.version}, "os": {"name": "ios", "version": "18.1"},
     }  # fmt: skip

@@ -65,12 +65,30 @@ def _ingested(row: Row, is_whole: bool) -> tuple[object, ...]:
     """In the order of the type's fields."""
     v = row.violation
     raw = v.client_time_raw
+    shared = row.shared
+    columns = None if shared is None else shared.columns
+    if columns is None:
+        columns = _columns(row)
+        if shared is not None:
+            shared.columns = columns
+    filed, app, rest = columns
     return (
-        row.received_at, row.delivery.key, row.project, row.signature, row.app_key, row.environment, v.dialect,
-        v.kind, v.name, v.noted_host, v.port, v.enforced, v.blocked, row.delivery.grade is Grade.WEAK,
-        v.client_time, raw if raw is None or isinstance(raw, str) else str(raw), v.time_trust, v.app_id,
-        v.app_version, v.platform, v.os_version, v.sdk, v.sdk_version, row.install, v.occurrences, row.pin_set,
-        row.served_chain, row.validated_chain, v.test, row.trusted, v.weight, details(v),
-        str(v.leaf) if v.leaf else None, row.install_or_estimate, row.network, row.operator_network,
-        platform_label(v.platform), is_whole,
+        row.received_at, row.delivery.key, *filed, v.client_time,
+        raw if raw is None or isinstance(raw, str) else str(raw), v.time_trust, *app, row.install, *rest,
+        row.install_or_estimate, row.network, row.operator_network, platform_label(v.platform), is_whole,
     )  # fmt: skip
+
+
+def _columns(row: Row) -> tuple[tuple[object, ...], ...]:
+    """Those that rows share which differ only in sender and time."""
+    v = row.violation
+    filed = (
+        row.project, row.signature, row.app_key, row.environment, v.dialect, v.kind, v.name, v.noted_host,
+        v.port, v.enforced, v.blocked, row.delivery.grade is Grade.WEAK,
+    )  # fmt: skip
+    app = (v.app_id, v.app_version, v.platform, v.os_version, v.sdk, v.sdk_version)
+    rest = (
+        v.occurrences, row.pin_set, row.served_chain, row.validated_chain, v.test, row.trusted, v.weight,
+        details(v), str(v.leaf) if v.leaf else None,
+    )  # fmt: skip
+    return filed, app, rest

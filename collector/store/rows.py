@@ -12,12 +12,22 @@ from collector.fingerprint import Delivery
 from collector.model import Chain, Dialect, ProjectId, Violation
 
 
+class Shared:
+    """What rows have in common that are alike. ``columns`` is kept by whoever works it out (``failures``)."""
+
+    __slots__ = ("columns",)
+
+    def __init__(self) -> None:
+        self.columns: tuple[tuple[object, ...], ...] | None = None
+
+
 class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One violation of one project with every key it is filed under.
 
     Hashes are keyed and 16 bytes long, of networks 8. ``local``: sent from this machine itself.
     ``thin``: too much came in at once, so it is stored as counts only. ``deferred``: it has something
-    new in it that nobody has looked into yet: no issuer path, and no signature.
+    new in it that nobody has looked into yet: no issuer path, and no signature. ``shared``: the same object
+    in rows that differ only in sender and time; it comes last.
     """
 
     violation: Violation
@@ -43,6 +53,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     open_project: bool  # the project names no hosts: they are admitted as they come
     thin: bool = False
     deferred: bool = False
+    shared: Shared | None = None
 
     @property
     def host(self) -> str:

@@ -21,7 +21,7 @@ _DIGITS = 6
 _VISIBLE = bytes(range(0x20, 0x7F))
 _KEY = re.compile(rb"[A-Za-z0-9_-]{1,64}")
 _TOKEN = re.compile(rb"[A-Za-z0-9!#$&'*+.^_`|~%-]{1,64}")  # RFC 9110, 5.6.2
-_MOST_NAMES = 512
+_MOST_KNOWN, _SHORT_LINE = 1024, 256
 
 
 class _Is(Enum):
@@ -55,7 +55,8 @@ _KINDS = {
     b"sec-fetch-site": _Is.LONG,
     b"sec-fetch-mode": _Is.LONG,
 }
-_names: dict[bytes, _Is] = {}  # as they were written before
+_OWN = (_Is.ADDRESS, _Is.LENGTH, _Is.LONG)  # differ from one request to the next
+_lines: dict[bytes, tuple[_Is, bytes]] = {}  # as they were written before
 
 
 class Plain(NamedTuple):
@@ -86,13 +87,9 @@ def read_plain(data: bytes) -> Plain | None:
     has_host = False
     length = address = agent = None
     for line in lines:
-        name, colon, value = line.partition(b":")
-        kind = _names.get(name) or _kind(name)
-        if not colon or kind is _Is.LONG:
-            return None
+        kind, value = _lines.get(line) or _line(line)
         if kind is _Is.NOTHING:
             continue
-        value = value.strip(b" ")
         if kind is _Is.LENGTH and length is None:
             length = value
         elif kind is _Is.HOST and not has_host:
@@ -102,7 +99,7 @@ def read_plain(data: bytes) -> Plain | None:
         elif kind is _Is.AGENT and agent is None:
             agent = value
         elif kind is not _Is.CONNECTION or value.lower() != b"keep-alive":
-            return None  # also whatever is told twice
+            return None  # also what is LONG, and whatever is told twice
     body = data[end + 4 :]
     if not has_host or length is None or len(length) > _DIGITS or not length.isdigit():
         return None
@@ -116,11 +113,15 @@ def read_plain(data: bytes) -> Plain | None:
     )
 
 
-def _kind(name: bytes) -> _Is:
-    """Of a name that was not seen before."""
-    if not _TOKEN.fullmatch(name):
-        return _Is.LONG
+def _line(line: bytes) -> tuple[_Is, bytes]:
+    """One that was not seen before, or is not remembered: most are of a few kinds."""
+    name, colon, value = line.partition(b":")
+    if not colon or not _TOKEN.fullmatch(name):
+        return _Is.LONG, b""
     kind = _KINDS.get(name.lower(), _Is.NOTHING)
-    if len(_names) < _MOST_NAMES:
-        _names[name] = kind
-    return kind
+    told = kind, value.strip(b" ")
+    if kind not in _OWN and len(line) <= _SHORT_LINE:
+        if len(_lines) >= _MOST_KNOWN:
+            _lines.clear()
+        _lines[line] = told
+    return told
