@@ -10,17 +10,21 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
-from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from bench.detection_trial import Trial, pages_of
+from collector.errors import PinfallError
 
 EXAMPLES = """example:
-  python -m bench.detection /tmp/trials /tmp/answers.jsonl --successes
+  ./pinfall bench detection /tmp/trials /tmp/answers.jsonl --successes
 """
+_AT_ONCE, _TELL = 8, 200  # trials
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,29 +32,41 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("answers", type=Path, metavar="ANSWERS")
     parser.add_argument("--successes", action="store_true", help="success counts are trusted")
     parser.add_argument(
-        "--part", default="0/1", metavar="K/N", help="only each Nth trial from K on"
+        "--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)"
     )
 
 
-def _trials(folder: Path, part: str) -> Iterator[dict[str, Any]]:
-    place, parts = (int(number) for number in part.split("/"))
-    for path in sorted(folder.glob("*.json"))[place::parts]:
-        yield json.loads(path.read_bytes())
+class _Answer(NamedTuple):
+    id: str
+    pages: list[list[int | None]]
+    looks: int
+    seconds: float  # of CPU
+
+
+def _answer(path: Path, *, successes: bool) -> _Answer:
+    trial = Trial(json.loads(path.read_bytes()), successes=successes)
+    begun = time.process_time()
+    pages = pages_of(trial)
+    return _Answer(trial.id, pages, trial.end, time.process_time() - begun)
 
 
 def run(told: argparse.Namespace) -> int:
-    looks, spent, trials = 0, 0.0, 0
-    with told.answers.open("w") as answers:
-        for raw in _trials(told.trials, told.part):
-            trial = Trial(raw, successes=told.successes)
-            begun = time.process_time()
-            pages = pages_of(trial)
-            spent += time.process_time() - begun
-            looks += trial.end
-            trials += 1
-            answers.write(json.dumps({"id": trial.id, "pages": pages}) + "\n")
-    each = 1e6 * spent / max(1, looks)
-    print(f"{trials} trials, {looks} host-evaluations, {each:.1f} us of CPU each")
+    paths = sorted(told.trials.glob("*.json"))
+    if not paths:
+        raise PinfallError(f"no trials in {told.trials}")
+    answer = partial(_answer, successes=told.successes)
+    looks, spent, begun = 0, 0.0, time.monotonic()
+    with told.answers.open("w") as answers, ProcessPoolExecutor(told.jobs) as processes:
+        for trials, found in enumerate(processes.map(answer, paths, chunksize=_AT_ONCE), 1):
+            looks += found.looks
+            spent += found.seconds
+            answers.write(json.dumps({"id": found.id, "pages": found.pages}) + "\n")
+            if trials % _TELL == 0:
+                print(f"{trials} of {len(paths)} trials", file=sys.stderr)
+    print(
+        f"{len(paths)} trials, {looks} host-evaluations, {1e6 * spent / looks:.1f} us of CPU each, "
+        f"{(time.monotonic() - begun) / 60:.1f} min"
+    )
     return 0
 
 

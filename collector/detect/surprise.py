@@ -7,6 +7,10 @@ import math
 _TINY = 1e-300
 _CLOSE = 1e-13
 _WORST_STEPS = 20_000
+_ADDED, _PLAIN = (
+    32,
+    1e-3,
+)  # counts up to which terms are added; a probability that they tell to 1e-12
 _LN10 = math.log(10)
 WINDOWS_PRICE = 0.6  # of looking at several windows: log10 of four
 
@@ -26,10 +30,24 @@ def log_tail(count: int, size: float, mean: float) -> float:
     if mean <= 0:
         return -math.inf
     below, above = mean / (size + mean), size / (size + mean)
+    if count <= _ADDED:
+        rest = _rest(count, size, below, above)
+        if rest > _PLAIN:
+            return math.log(rest)
     if below <= (count + 1) / (count + size + 2):
         return min(0.0, _log_beta(count, size, below, above))
     # Past the middle the other tail is the small one, and the fraction converges there.
     return math.log1p(-min(1 - 1e-16, math.exp(_log_beta(size, count, above, below))))
+
+
+def _rest(count: int, size: float, below: float, above: float) -> float:
+    """P(X >= count), as what all smaller counts leave of 1: exact as long as that is not small."""
+    term = above**size
+    rest = 1.0 - term
+    for smaller in range(1, count):
+        term *= (smaller - 1 + size) / smaller * below
+        rest -= term
+    return rest
 
 
 def _log_beta(a: float, b: float, x: float, rest: float) -> float:
