@@ -42,7 +42,7 @@ def log_tail(count: int, size: float, mean: float) -> float:
 
 def _rest(count: int, size: float, below: float, above: float) -> float:
     """P(X >= count), as what all smaller counts leave of 1: exact as long as that is not small."""
-    term = above**size
+    term: float = above**size
     rest = 1.0 - term
     for smaller in range(1, count):
         term *= (smaller - 1 + size) / smaller * below
