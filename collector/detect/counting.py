@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import msgspec
+
 from collector.detect.classes import Class
 from collector.model import PRODUCTION, Kind
 
@@ -14,9 +16,9 @@ AGAIN = timedelta(hours=24)  # after it was counted an install is eligible again
 WITHIN_CAP = 3  # installs of one network within that time
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
-    """As it is stored. ``install`` stands for an address where ``estimated``; hashes are keyed."""
+class Sighting(msgspec.Struct, frozen=True, gc=False):
+    """As it is stored, fields in the order that they are read. ``install`` stands for an address where
+    ``estimated``; hashes are keyed."""
 
     id: int
     project: int

@@ -13,6 +13,7 @@ from collector.detect.counting import AGAIN, Before, Counted, Sighting
 from collector.store.connect import Connection
 from collector.store.rows import columns
 
+# In the order of ``Sighting``'s fields.
 _SIGHTING = """id, project, host, kind, install, estimated, leaf, signature, network, operator_network,
     received_at, environment, app, app_version, platform, pin_set, chain"""
 
@@ -34,7 +35,7 @@ async def waiting(connection: Connection, most: int) -> list[Sighting]:
 
 
 def _sighting(row: asyncpg.Record) -> Sighting:
-    return Sighting(**dict(row))
+    return Sighting(*row)
 
 
 _CLASSED = """
@@ -78,11 +79,13 @@ async def before(connection: Connection, sightings: Sequence[Sighting]) -> Befor
     return told
 
 
+# Values of the table's own row type: one a row, where the driver would look closely at each of one a column.
 _ADD = """
 INSERT INTO counted_install (project, host, class, install, estimated, at, within_cap, network,
     operator_network, signature, leaf, app, app_version, platform)
-SELECT * FROM unnest($1::int[], $2::text[], $3::text[], $4::bytea[], $5::bool[], $6::timestamptz[],
-    $7::bool[], $8::bytea[], $9::bytea[], $10::bytea[], $11::text[], $12::text[], $13::text[], $14::text[])
+SELECT project, host, class, install, estimated, at, within_cap, network,
+    operator_network, signature, leaf, app, app_version, platform
+FROM unnest($1::counted_install[])
 """
 
 
@@ -95,14 +98,14 @@ async def add(
     if not counted:
         return
     rows = [
-        (
-            s.project, s.host, one.class_.value, s.install, s.estimated, s.received_at, one.within_cap,
+        (  # in the order of the table's columns
+            None, s.project, s.host, one.class_.value, s.install, s.estimated, s.received_at, one.within_cap,
             s.network, s.operator_network, s.signature, s.leaf, s.app, s.app_version, s.platform,
         )
         for one in counted
         for s in (one.sighting,)
     ]  # fmt: skip
-    await connection.execute(_ADD, *columns(rows))
+    await connection.execute(_ADD, rows)
 
 
 # By time, and not by host: it is asked once for each leaf that becomes ours.
@@ -130,9 +133,8 @@ async def again(connection: Connection, ids: Sequence[int]) -> list[tuple[Sighti
     """Those with the class that they were counted in."""
     told = []
     for row in await connection.fetch(_AGAIN, list(ids)):
-        fields = dict(row)
-        class_ = Class(fields.pop("class"))
-        told.append((Sighting(**fields), class_))
+        *fields, class_ = row
+        told.append((Sighting(*fields), Class(class_)))
     return told
 
 

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 import asyncpg
 
@@ -35,6 +36,9 @@ _SELDOM = timedelta(hours=1)
 _LOOKS = 8192  # chains that are remembered
 Label = Callable[[int, str], tuple[str, str]]  # project and host as metrics name them
 Counts = Counter[tuple[int, str, Class]]
+
+
+_parsed = lru_cache(maxsize=_LOOKS)(Hash.parse)
 
 
 @dataclass(slots=True)
@@ -185,7 +189,7 @@ class Counting:
         classes = {}
         for one in sightings:
             seen = self._look(one.project, one.chain)
-            leaf = None if one.leaf is None else Hash.parse(one.leaf)
+            leaf = None if one.leaf is None else _parsed(one.leaf)
             known = self.known(one.project)
             classes[one.id] = class_of(seen, Kind(one.kind), one.host, one.received_at, known, leaf)
         return classes
