@@ -27,16 +27,17 @@ class Pages:
 
     async def overview(self, request: web.Request) -> web.Response:
         now = self.clock()
+        day = now - timedelta(days=1)
         async with self.pool.acquire() as connection:
             firing = await alerts.listed(
                 connection, state=State.FIRING, project=None, host=None, limit=_ALERTS
             )
-            listed = await hosts.listed(connection, now - timedelta(days=1), _HOSTS)
+            listed = await hosts.listed(connection, day, _HOSTS)
             groups = await signatures.newest(connection, _SIGNATURES)
             newest = await violations.newest(connection, _VIOLATIONS)
             told = await reported.shown(connection, newest)
             totals = await ledger.totals(connection)
-            others = await hosts.others(connection, now - timedelta(days=1))
+            others = await hosts.others(connection, day)
             rates = await connections.rates(connection, now)
             names = {row["id"]: row["name"] for row in await projects.named(connection)}
         ratios = {(names.get(r.project), r.host, r.trusted): r for r in rates}
@@ -44,6 +45,7 @@ class Pages:
             request,
             "overview.html",
             now,
+            day=day,
             meaning=reported.MEANING,
             hosts=[
                 {
