@@ -102,6 +102,8 @@ async def test_a_test_report_arrives_and_is_not_counted(site: Site) -> None:
         "A test report from",
     ):
         assert text in page.text, text
+    signature = next(link for link in page.links if link.startswith("/signatures/"))
+    assert (await visit(site, signature)).status == 200
     assert (await site.ledger())["default"][
         "accepted"
     ] == before + 1  # of what came in, all is told
