@@ -25,6 +25,7 @@ APT = {
     "amtool": "prometheus-alertmanager",
     "prometheus-alertmanager": "prometheus-alertmanager",
     "nginx": "nginx-light",
+    "caddy": "caddy",
 }
 
 

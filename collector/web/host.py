@@ -84,6 +84,7 @@ class HostPage:
             "alerts": [row for row in fired if row["state"] == "firing"],
             "causes": causes,
             "chart": chart,
+            "day": day,
             "reach": await timeline.reach(connection, project, host, day),
             "served": _served(chains, sets, now),
             "rotations": turns[:_ROTATIONS],

@@ -18,7 +18,7 @@ from collector.pins.findings import releases
 from collector.pins.model import ShippedPinSet
 from collector.pins.release import RELEASE
 from collector.store import adoption, pin_sets, projects
-from collector.web import forms, rendering
+from collector.web import forms, readiness, rendering
 from collector.web.access import Role
 from collector.web.adoption import spreads
 from collector.web.api import asked, pins
@@ -73,6 +73,7 @@ class PinsPage:
                 ]
         findings, looked_at = await self.lint.found(name, host)
         findings = [f for f in findings if app in (None, f["app"])]
+        places = self._places(sets, name, host)
         return rendering.page(
             request,
             "pins.html",
@@ -93,13 +94,18 @@ class PinsPage:
             learned=learned[:_LEARNED],
             learned_more=len(learned) > _LEARNED,
             spread=spread[:_CURVES],
-            verdicts=await self._verdicts(sets, name, host),
+            verdicts=[await self.advice.verdict_of(*place) for place in places],
+            ready=[
+                readiness.shown(await self.advice.readiness_of(*place))
+                for place in (places if host is not None else ())
+            ],
         )
 
-    async def _verdicts(
-        self, sets: list[asyncpg.Record], name: str | None, host: str | None
-    ) -> list[dict[str, Any]]:
-        """Of the host that was chosen, else of all where they are few."""
+    @staticmethod
+    def _places(
+        sets: list[asyncpg.Record], name: str | None, host: str | None
+    ) -> list[tuple[str, str]]:
+        """(project, host) to be weighed: the host that was chosen, else all where they are few."""
         if host is not None:
             places = {(row["project"], host) for row in sets}
             places |= {(name, host)} if name is not None else set()
@@ -107,7 +113,7 @@ class PinsPage:
             named = [row for row in sets if not row["host"].startswith("*.")]
             places = {(row["project"], row["host"]) for row in named}
             places = places if len(places) <= _VERDICTS else set()
-        return [await self.advice.verdict_of(*place) for place in sorted(places)[:_VERDICTS]]
+        return sorted(places)[:_VERDICTS]
 
     async def take(self, request: web.Request) -> web.StreamResponse:
         """The form: a file, or its text. The same again changes nothing."""

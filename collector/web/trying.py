@@ -29,7 +29,9 @@ from collector.web.source import address_of
 from collector.web.verdicts import refused, summed
 
 SDK = "pinfall set-up"  # what a test report says that sent it
-LOOKS, SECONDS = 10, 2  # a page that waits looks again so often, and so long after the last look
+# A page that waits looks again so often, soon at first: whoever waits is starting an app meanwhile.
+LOOKS, MINUTES = 40, 5
+_SOON, _LATER = 2, 10  # seconds between looks: of the first ten, and of the rest
 _SHOWN = 5
 # The hash of nothing, as curl's example has it: no key has it.
 _PIN = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
@@ -66,7 +68,10 @@ class Trying:
         return found
 
     async def watch(self, request: web.Request) -> web.Response:
-        """What came in since a time: now, where none is said. Looks again by itself, without a script."""
+        """What came in since a time: now, where none is said. Looks again by itself, without a script.
+
+        By a header, and only on the page that says "watch" and offers to stop: nobody is surprised by it.
+        """
         one = asked.one_of("1")
         known = {"at": asked.time, "look": asked.limit, "test": one, "spooled": one}
         told = asked.query(request, known)
@@ -75,11 +80,11 @@ class Trying:
         async with self.setup.pool.acquire() as connection:
             rows = await violations.arrived(connection, since, SDK if test else None, _SHOWN)
             shown = await violations_told(connection, rows)
-        again = None
-        if not rows and look < LOOKS:
-            more = "".join(f"&{name}=1" for name in ("test", "spooled") if name in told)
-            again = f"/setup/watch?at={quote(since.isoformat())}&look={look + 1}{more}"
-        return rendering.page(
+        more = "".join(f"&{name}=1" for name in ("test", "spooled") if name in told)
+        looking = f"/setup/watch?at={quote(since.isoformat())}{more}&look="
+        again = f"{looking}{look + 1}" if not rows and look < LOOKS else None
+        seconds = _SOON if look <= 10 else _LATER
+        page = rendering.page(
             request,
             "watch.html",
             now,
@@ -89,8 +94,13 @@ class Trying:
             test=test,
             spooled="spooled" in told,
             again=again,
-            seconds=SECONDS,
+            enough=f"{looking}{LOOKS}",
+            seconds=seconds,
+            minutes=MINUTES,
         )
+        if again:
+            page.headers["Refresh"] = f"{seconds}; url={again}"
+        return page
 
 
 def _host(text: str) -> str:

@@ -19,6 +19,7 @@ COLLECTOR = Dashboard(
     title="Pinfall: collector",
     says="Whether reports come in, are kept, and alerts go out.",
     variables=(INSTANCE,),
+    links=(("What came in", "${pages}/#items"),),
     since="now-6h",
     panels=(
         Panel(

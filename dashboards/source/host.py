@@ -19,6 +19,7 @@ HOST_BOARD = Dashboard(
     title="Pinfall: host",
     says="One host: who is refused, by what, since which rotation.",
     variables=(PROJECT, HOST),
+    links=_PAGE,
     rotations='pinfall_rotation_timestamp_seconds{host="$host"}',
     panels=(
         Panel(
@@ -28,7 +29,6 @@ HOST_BOARD = Dashboard(
                 Query(f"pinfall:new_installs:increase15m{_ONE}", "new installs"),
                 Query(f"pinfall:new_installs:expected15m{_ONE}", "expected"),
             ),
-            links=_PAGE,
         ),
         Panel(
             title="Surprise", width=8, steps=((None, "green"), (7, "red")),
@@ -77,6 +77,7 @@ HOST_BOARD = Dashboard(
             title="Pin sets: days until the first expires", kind="stat", width=8, height=6, unit="d", steps=_DAYS,
             says="When a pin set expires, clients stop pinning without a word.",
             queries=(Query(f"(pinfall_pin_set_expiry_timestamp_seconds{_ONE} - time()) / 86400", instant=True),),
+            links=(("Its pin sets", "${pages}/pins?project=$project&host=$host"),),
             empty="No registered set expires.",
         ),
         Panel(
@@ -84,6 +85,7 @@ HOST_BOARD = Dashboard(
             says="declared by a pipeline, probed by Pinfall, or observed in reports.",
             queries=(Query('max by (host, source) (pinfall_rotation_timestamp_seconds{host="$host"}) * 1000', instant=True),),
             columns=(("source", "Source", ""), ("Value", "When", "dateTimeAsIso")),
+            links=(("Its rotations", "${pages}/rotations?project=$project&host=$host"),),
             empty="None is known.",
         ),
     ),

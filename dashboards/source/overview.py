@@ -10,6 +10,10 @@ PROJECT = Variable("project", "Project", "label_values(pinfall_new_installs_tota
 HOST = Variable(
     "host", "Host", 'label_values(pinfall_new_installs_total{project=~"$project"}, host)'
 )
+# From a series to the page of its host.
+_LEADS = (
+    ("", "This host's page", "${pages}/hosts/${__field.labels.project}/${__field.labels.host}"),
+)
 RED_FROM_1 = ((None, "green"), (1, "red"))
 
 OVERVIEW = Dashboard(
@@ -17,6 +21,7 @@ OVERVIEW = Dashboard(
     title="Pinfall: overview",
     says="Which hosts are in trouble now, why, and since when. Purple marks are rotations.",
     variables=(PROJECT, HOST),
+    links=(("What fires, and which hosts", "${pages}/"),),
     rotations='pinfall_rotation_timestamp_seconds{host=~"$host"}',
     panels=(
         Panel(
@@ -66,13 +71,17 @@ OVERVIEW = Dashboard(
                 ("Value #C", "Surprise", "short"), ("Value #D", "Pin failures", "reqps"),
                 ("Value #E", "Rejection ratio, 1 h", "percentunit"),
             ),
+            leads=(
+                ("Host", "Its dashboard", "/d/pinfall-host?var-project=${__data.fields.Project}&var-host=${__value.raw}"),
+                ("Host", "Its page", "${pages}/hosts/${__data.fields.Project}/${__value.raw}"),
+            ),
             empty="No host is admitted yet: send a report first.",
         ),
         Panel(title="Rate and reach", kind="row"),
         Panel(
             title="New installs by host, class self", stacked=True,
             says="Newly affected installs in 5 minutes whose served chain is ours: a break of our own.",
-            queries=(Query(f"sum by (project, host) (increase(pinfall_new_installs_total{_SELF}[5m]))", "{{project}} {{host}}"),),
+            queries=(Query(f"sum by (project, host) (increase(pinfall_new_installs_total{_SELF}[5m]))", "{{project}} {{host}}"),), leads=_LEADS,
         ),
         Panel(
             title="New installs by class", stacked=True,
@@ -82,12 +91,12 @@ OVERVIEW = Dashboard(
         Panel(
             title="Pin failures by host", unit="reqps",
             says="The rejection rate: there also where nobody counts connections.",
-            queries=(Query(f"pinfall:pin_failures:rate5m{_IN}", "{{project}} {{host}}"),),
+            queries=(Query(f"pinfall:pin_failures:rate5m{_IN}", "{{project}} {{host}}"),), leads=_LEADS,
         ),
         Panel(
             title="Rejection ratio, where connections are counted", unit="percentunit",
             says="Share of connections that failed at the pins, of one hour, from trusted keys. Absent without connections.",
-            queries=(Query('pinfall:rejection_ratio{project=~"$project",host=~"$host",source="trusted"}', "{{project}} {{host}}"),),
+            queries=(Query('pinfall:rejection_ratio{project=~"$project",host=~"$host",source="trusted"}', "{{project}} {{host}}"),), leads=_LEADS,
             empty="No connections are reported with a trusted key.",
         ),
         Panel(
@@ -97,7 +106,7 @@ OVERVIEW = Dashboard(
         ),
         Panel(
             title="Alerts", says="1 while an alert fires.",
-            queries=(Query(f"sum by (project, host, alert, severity) (pinfall_alert_active{_IN})", "{{severity}} {{alert}} {{host}}"),),
+            queries=(Query(f"sum by (project, host, alert, severity) (pinfall_alert_active{_IN})", "{{severity}} {{alert}} {{host}}"),), leads=_LEADS,
             links=(("Alerts", "${pages}/alerts"),), empty="No alert.",
         ),
     ),

@@ -47,10 +47,12 @@ class Panel:
     stacked: bool = False
     steps: Sequence[tuple[float | None, str]] = ((None, "green"),)
     columns: Sequence[tuple[str, str, str]] = ()  # of a table: (field, heading, unit)
-    links: Sequence[tuple[str, str]] = ()  # (title, URL)
+    links: Sequence[tuple[str, str]] = ()  # (title, URL); else those of its dashboard
+    # (field, or "" for any; title; URL): of one row or series, by its own labels
+    leads: Sequence[tuple[str, str, str]] = ()
     empty: str | None = None  # what is read where there is no series
 
-    def json(self, number: int, x: int, y: int) -> Json:
+    def json(self, number: int, x: int, y: int, links: Sequence[tuple[str, str]] = ()) -> Json:
         place = {"h": 1 if self.kind == "row" else self.height, "w": self.width, "x": x, "y": y}
         if self.kind == "row":
             return {
@@ -89,18 +91,24 @@ class Panel:
         }
         if self.kind == "table":
             panel["transformations"] = self._transformations()
-        if self.links:
-            panel["links"] = [_link(title, url) for title, url in self.links]
+        every = [_lead(title, url) for name, title, url in self.leads if not name]
+        if every:
+            defaults["links"] = every
+        panel["links"] = [_link(title, url) for title, url in self.links or links]
         return panel
 
     def _overrides(self) -> list[Json]:
+        units = [
+            (heading, {"id": "unit", "value": unit}) for _, heading, unit in self.columns if unit
+        ]
+        named = dict.fromkeys(name for name, _, _ in self.leads if name)
+        leads = [
+            (name, {"id": "links", "value": [_lead(t, url) for n, t, url in self.leads if n == name]})
+            for name in named
+        ]  # fmt: skip
         return [
-            {
-                "matcher": {"id": "byName", "options": heading},
-                "properties": [{"id": "unit", "value": unit}],
-            }
-            for _, heading, unit in self.columns
-            if unit
+            {"matcher": {"id": "byName", "options": name}, "properties": [one]}
+            for name, one in (*units, *leads)
         ]
 
     def _transformations(self) -> list[Json]:
@@ -179,6 +187,7 @@ class Dashboard:
     title: str
     says: str
     panels: Sequence[Panel]
+    links: Sequence[tuple[str, str]]  # (title, URL) of what every panel is a part of
     variables: Sequence[Variable] = field(default=())
     rotations: str = ""
     since: str = "now-24h"
@@ -226,7 +235,7 @@ class Dashboard:
             width = COLUMNS if panel.kind == "row" else panel.width
             if x + width > COLUMNS:
                 x, y, tallest = 0, y + tallest, 0
-            made = panel.json(number, x, y)
+            made = panel.json(number, x, y, self.links)
             made["gridPos"]["w"] = width
             placed.append(made)
             x, tallest = x + width, max(tallest, made["gridPos"]["h"])
@@ -239,6 +248,10 @@ def _link(title: str, url: str, tooltip: str = "") -> Json:
         "type": "link", "title": title, "url": url, "asDropdown": False, "includeVars": False,
         "keepTime": False, "targetBlank": True, "icon": "doc", "tooltip": tooltip, "tags": [],
     }  # fmt: skip
+
+
+def _lead(title: str, url: str) -> Json:
+    return {"title": title, "url": url, "targetBlank": True}
 
 
 _LINKS: list[Json] = [

@@ -28,6 +28,10 @@ ROTATION = Dashboard(
     title="Pinfall: rotation review",
     says="What a rotation did: the same hours before and after it.",
     variables=(PROJECT, HOST, _ROTATION),
+    links=(
+        ("This host's rotations", "${pages}/rotations?project=$project&host=$host"),
+        ("This host's page", "${pages}/hosts/$project/$host"),
+    ),
     rotations='pinfall_rotation_timestamp_seconds{host="$host"}',
     since="now-2d",
     panels=(

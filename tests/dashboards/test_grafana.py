@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import promql_parser
 import pytest
@@ -20,6 +21,11 @@ RULES = PLACE.parent / "prometheus"
 CHOSEN = {
     "$project": "wallet", "$host": "api.example.com", "$instance": "a", "$rotation": "1764000000",
     "$__rate_interval": "5m", "${pages}": "http://localhost:8081",
+}  # fmt: skip
+#: As Grafana has it of a series or a row.
+LABELS = {
+    "${__data.fields.Project}": "wallet", "${__field.labels.project}": "wallet",
+    "${__value.raw}": "api.example.com", "${__field.labels.host}": "api.example.com",
 }  # fmt: skip
 _NAMES = re.compile(r"\bpinfall(?:_|:)[a-z0-9_:]+")
 
@@ -108,6 +114,39 @@ def test_panels_are_described_and_do_not_overlap(board: Any) -> None:
             assert len(panel["description"]) > 20, panel["title"]
             assert panel["datasource"]["uid"] == "${datasource}"
             assert panel["fieldConfig"]["defaults"]["unit"]
+            assert panel["links"], panel["title"]
+
+
+def test_links_lead_to_pages_and_dashboards_that_there_are() -> None:
+    uids = {board.uid for board in BOARDS}
+    routes = {"/", "/alerts", "/pins", "/rotations", "/hosts/wallet/api.example.com"}
+    for text in texts().values():
+        for found in re.findall(r'"url": "([^"]+)"', text):
+            url = found
+            for name, value in LABELS.items():
+                url = url.replace(name, value)
+            url = urlsplit(filled(url))
+            assert "$" not in url.geturl(), found
+            if url.path.startswith("/d/"):
+                assert url.path.removeprefix("/d/") in uids, found
+            else:
+                assert f"{url.scheme}://{url.netloc}" == CHOSEN["${pages}"], found
+                assert (url.path or "/") in routes, found
+
+
+def test_the_review_is_of_a_rotation_that_was_chosen() -> None:
+    (board,) = (board for board in BOARDS if board.uid == "pinfall-rotation")
+    made = board.json()
+    (chosen,) = (v for v in made["templating"]["list"] if v["name"] == "rotation")
+    assert (chosen["multi"], chosen["includeAll"], chosen["sort"]) == (
+        False,
+        False,
+        4,
+    )  # newest first
+    compared = [p for p in made["panels"] if p["type"] == "stat"]
+    assert compared
+    for panel in compared:
+        assert all("@ $rotation" in target["expr"] for target in panel["targets"])
 
 
 def test_no_datasource_is_written_down() -> None:

@@ -66,8 +66,6 @@ class Page(HTMLParser):
             assert told.get("scope") in ("col", "row"), self.get_starttag_text()
         if re.fullmatch("h[1-6]", tag):
             self.levels.append(int(tag[1]))
-        if tag == "meta" and told.get("http-equiv") == "refresh":
-            self.refresh = told["content"]
         self._alert = told.get("role") == "alert"
         if tag not in _VOID:
             self._in.append(tag)
@@ -112,7 +110,7 @@ async def visit(
         method, site.operator + path, data=data, headers=sent
     ) as response:
         text = await response.text()
-        page = Page(response.status)
+        page = Page(response.status, refresh=response.headers.get("Refresh"))
         if response.content_type != "text/html":
             page.text = text
             return page

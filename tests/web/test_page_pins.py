@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from tests.conftest import Clock
+from tests.make import NOON, neutral
 from tests.pins.samples import ONE, SAMPLES, TWO, own_set
 from tests.web.a_page import ATTACK, fill, visit
 from tests.web.conftest import Site
@@ -150,6 +153,30 @@ async def test_versions_have_a_curve_where_it_is_known(site: Site) -> None:
         assert text in page.text
 
 
+async def test_whether_it_may_be_enforced(site: Site, clock: Clock) -> None:
+    page = await visit(site, "/pins")
+    assert "Choose a host above. What its clients only reported" in page.text
+    await register(site, own_set(app="com.example.old", platform="ios", version_to="7.0"))
+    clock.now = NOON - timedelta(days=2)
+    for number in range(6):
+        sent = neutral(event_id=f"e{number}", enforced=False)
+        assert (await site.post(sent, address=f"198.51.{number}.1")).json["accepted"] == 1
+    clock.now = NOON
+    await site.collector.tick("fold")
+    chosen = "/pins?project=default&host=api.example.com"
+    page = await visit(site, chosen)
+    for text in ("Nobody can tell", "6 reports in 7 days have no known cause", "would have blocked, in 30 days",
+                 "Reports that enforcing would have blocked: 6 in all", "Nobody counted connections that worked",
+                 "com.example.old IOS first to 7.0", "pinfall readiness api.example.com"):  # fmt: skip
+        assert text in page.text, text
+    await site.pool.execute('UPDATE signature SET cause = \'{"label": "own_rotation"}\'')
+    page = await visit(site, chosen)
+    for text in ("Not ready", "our own faults would have blocked 6 reports", "own rotation"):
+        assert text in page.text, text
+    assert "/hosts/default/api.example.com?days=30#signatures" in page.links
+    assert "Choose" not in page.text
+
+
 async def test_a_page_of_many_stays_small(site: Site) -> None:
     long = ".".join(["a" * 60] * 3) + ".example.com"
     sets = [
@@ -167,6 +194,15 @@ async def test_a_page_of_many_stays_small(site: Site) -> None:
     )  # fmt: skip
     page = await visit(site, "/pins")
     assert "There are more: all of them, as JSON" in page.text
+    page = await visit(site, f"/pins?project=default&host=h1.{long}")
+    assert "Is pinning worth it?" in page.text
+    sets = [
+        own_set(host=f"h1.{long}", app="b" * 90 + str(n), version_from="1" * 60, pins=[f"sha256/{ONE}"])
+        for n in range(60)
+    ]  # fmt: skip
+    await register(site, *sets)
+    page = await visit(site, f"/pins?project=default&host=h1.{long}")
+    assert "and 41 more: pinfall readiness" in page.text
 
 
 @pytest.mark.parametrize("chosen", [{"operator_token": FIRST}], ids=["token"])

@@ -41,10 +41,17 @@ class HostAdvice:
     async def readiness(self, request: web.Request) -> web.Response:
         """What enforcing would have blocked, by day and cause; ready, not ready, or cannot tell."""
         asked.query(request, {})
-        now, host = self.clock(), host_of(request.match_info["host"])
+        told = await self.readiness_of(
+            request.match_info["project"], host_of(request.match_info["host"])
+        )
+        return web.json_response(told)
+
+    async def readiness_of(self, name: str, host: str) -> dict[str, Any]:
+        """Raises NotFoundError where there is no such project."""
+        now = self.clock()
         since = _midnight(now - timedelta(days=DAYS - 1))
         async with self.pool.acquire() as connection:
-            project, name = await _project(connection, request)
+            project = ProjectId((await projects.one(connection, name))["id"])
             sets = await pin_sets.of_host(connection, project, host)
             served = await holdings.served(connection, host, now - _FRESH)
             uses = await adoption.read(connection, project, now.date())
@@ -63,7 +70,7 @@ class HostAdvice:
                 chain=judged[0] if judged else None,
             )
         told = readiness(heard, now.date())
-        answer = {
+        return {
             "project": name,
             "host": host,
             "verdict": told.verdict.value,
@@ -73,7 +80,6 @@ class HostAdvice:
             "connections": None if heard.connections is None else round(heard.connections),
             "unseen": list(told.unseen),
         }
-        return web.json_response(answer)
 
     async def verdict(self, request: web.Request) -> web.Response:
         """Keep, widen or drop pinning, or not enough is known; with sentences that say why."""
@@ -112,11 +118,6 @@ class HostAdvice:
         told = verdict(known, now)
         answer = {"project": name, "host": host, "verdict": told.advice.value}
         return {**answer, "reasons": list(told.reasons)}
-
-
-async def _project(connection: Connection, request: web.Request) -> tuple[ProjectId, str]:
-    row = await projects.one(connection, request.match_info["project"])
-    return ProjectId(row["id"]), row["name"]
 
 
 def _midnight(at: datetime) -> datetime:
