@@ -14,7 +14,7 @@ from collector.store.connect import Connection
 from collector.store.rows import columns
 
 _SIGHTING = """id, project, host, kind, install, estimated, leaf, signature, network, operator_network,
-    received_at, environment, app, app_version, platform, pin_set, chain"""
+    received_at, environment, app, app_version, platform, pin_set, chain, silenced"""
 
 
 async def hold(connection: Connection) -> bool:

@@ -17,7 +17,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     Hashes are keyed and 16 bytes long, of networks 8. ``local``: sent from this machine itself.
     ``thin``: too much came in at once, so it is stored as counts only. ``deferred``: it has something
-    new in it that nobody has looked into yet: no issuer path, and no signature.
+    new in it that nobody has looked into yet: no issuer path, and no signature. ``silenced``: came from
+    a network that was silenced.
     """
 
     violation: Violation
@@ -43,6 +44,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     open_project: bool  # the project names no hosts: they are admitted as they come
     thin: bool = False
     deferred: bool = False
+    silenced: bool = False
 
     @property
     def host(self) -> str:
