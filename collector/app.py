@@ -343,6 +343,7 @@ def _operator_app(
     changes = Changes(core.pool, core.clock)
     manage = Manage(reading, core.keyring, core.intake, changes, lambda: url[0] if url else "")
     causes, alerts = Causes(reading, changes), Alerts(reading, changes)
+    silences = Silences(reading, changes, alerts)
     rotations = Rotations(reading, changes)
     pins = Pins(reading, core.keyring, core.intake, changes)
     setup = Setup(reading, manage, core.clock)
@@ -380,7 +381,7 @@ def _operator_app(
             advice,
             causes,
             alerts,
-            Silences(reading, changes),
+            silences,
         ),
     ]
     return operator_app(access, routes)
