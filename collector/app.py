@@ -81,6 +81,7 @@ from collector.web.runbooks import Runbooks
 from collector.web.setup import Setup
 from collector.web.signature import SignaturePage
 from collector.web.signin import SignIn
+from collector.web.silences import SilenceForms
 from collector.web.trying import Trying
 from collector.workers import merge
 from collector.workers.fleet import Fleet
@@ -349,11 +350,13 @@ def _operator_app(
     setup = Setup(reading, manage, core.clock)
     preflights = Preflights(reading, changes, core.clock)
     pin_lint, advice = PinLint(reading, core.clock), HostAdvice(reading, core.clock)
+    incidents = Incidents(reading, alerts, core.clock)
     routes = [
         *incident_routes(
-            Incidents(reading, alerts, core.clock),
+            incidents,
             HostPage(reading, core.clock),
             SignaturePage(reading, causes, core.clock),
+            SilenceForms(silences, incidents),
         ),
         *page_routes(
             Health(core.intake, core.metrics, warning, core.ingest.door, fleet),

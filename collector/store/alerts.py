@@ -204,6 +204,5 @@ async def deliveries(connection: Connection, id_: str) -> list[asyncpg.Record]:
 
 
 async def forget_before(connection: Connection, at: datetime) -> None:
-    """Those that ended before then, with their notes and deliveries; and silences that were over."""
+    """Those that ended before then, with their notes, deliveries and silences."""
     await connection.execute("DELETE FROM alert WHERE ended_at < $1", at)
-    await connection.execute("DELETE FROM silence WHERE until < $1", at)

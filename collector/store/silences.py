@@ -88,7 +88,7 @@ async def add(
 ) -> asyncpg.Record:
     """The row, as ``listed`` tells it. Raises ConflictError where there are too many."""
     await one_at_a_time(connection)
-    await connection.execute(_OLD, now - _KEPT)
+    await forget(connection, now)
     if what.alert is None and await connection.fetchval(_COUNT, now) >= MOST:
         raise ConflictError(f"there are {MOST} silences that last: end some")
     id_ = await connection.fetchval(
@@ -118,21 +118,6 @@ async def listed(
     """Those that last, the one that ends first before the others; then, if asked for, those that are
     over and still kept."""
     return await connection.fetch(_LISTED, now, ended)
-
-
-_CONCERNING = f"""{_COLUMNS}
-WHERE s.until > $1 AND s.ended_at IS NULL AND (
-    s.alert = $2
-    OR (s.alert IS NULL AND s.signature IS NOT NULL AND s.project = $3 AND s.host = $4)
-) ORDER BY s.until, s.id LIMIT 50
-"""
-
-
-async def concerning(
-    connection: Connection, now: datetime, alert: str | None, project: int, host: str
-) -> Sequence[asyncpg.Record]:
-    """Those of an alert, and of signatures of its host: what is silenced there by name."""
-    return await connection.fetch(_CONCERNING, now, alert, project, host)
 
 
 _END = "UPDATE silence SET ended_at = $2, ended_by = $3 WHERE id = $1"
@@ -178,3 +163,8 @@ async def firing(connection: Connection, what: Silence) -> list[asyncpg.Record]:
     """Alerts that fire and are covered, by their ids."""
     rows = await connection.fetch(_FIRING)
     return [row for row in rows if what.covers(row["project"], row["host"], row["kind"])]
+
+
+async def forget(connection: Connection, now: datetime) -> None:
+    """Those that were over 30 days ago."""
+    await connection.execute(_OLD, now - _KEPT)

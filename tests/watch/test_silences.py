@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.make import Issued, authority, ios_pem, issue
+from tests.make import NOON, Issued, authority, ios_pem, issue
 from tests.watch.conftest import serve, tick
 from tests.watch.story import HOST, MINUTE, Story, chosen, receiver, reported, site, story
 
@@ -150,6 +150,41 @@ async def test_an_office_whose_proxy_is_known_opens_no_ticket(story: Story) -> N
     (alert,) = await story.alerts()
     assert (alert["kind"], alert["state"]) == ("interception_wave", "firing")
     assert story.heard() == []
+
+
+async def expired(story: Story, by: Issued) -> dict[str, Any]:
+    """A chain of ours whose leaf ended yesterday."""
+    out = issue(HOST, by, sans=(HOST,), start=NOON - timedelta(days=91), days=90)
+    await serve(story.site.pool, HOST, (out, by))
+    return {"validation_result": 2, **reported((out, by))}
+
+
+async def test_an_expired_certificate_is_heard_of_unless_all_its_signatures_are_silenced(
+    story: Story,
+) -> None:
+    await story.fail(4, **await expired(story, authority()[1]))
+    await silence(story, signature=await signature(story), **{"for": "2h"})
+    await story.wait(3)
+    (alert,) = await story.alerts()
+    assert (alert["kind"], alert["severity"]) == ("own_certificate_expired", "page")
+    assert story.heard() == []
+    between = issue("Pinfall Test Second Intermediate", authority()[0], ca=True, days=1800)
+    changes = await expired(story, between)
+    await story.fail(2, **changes)
+    await story.wait(2)
+    assert story.heard() == []
+    await story.fail(1, **changes)
+    await story.wait(2)
+    assert story.heard() == [("own_certificate_expired", "firing")]
+
+
+async def test_an_expired_certificate_that_only_a_silenced_network_met_is_no_alert(
+    story: Story,
+) -> None:
+    await silence(story, network="0.0.0.0/0", wide=True)
+    await story.fail(40, **await expired(story, authority()[1]))
+    await story.wait(3)
+    assert await story.alerts() == []
 
 
 async def counted(story: Story) -> dict[str, int]:

@@ -24,7 +24,7 @@ def read_network(value: object, *, wide: bool) -> Network:
     network: Network = told.network
     if "/" in value and told.ip != network.network_address:
         raise PinfallError(f"network: '{value[:80]}' names an address within it; say {network}")
-    if told.version == 6 and (told.ip.ipv4_mapped or told.ip.scope_id):
+    if told.version == 6 and (told.ip.ipv4_mapped or "%" in value):
         raise PinfallError(f"network: '{value[:80]}' should be written as IPv4, or without a zone")
     least = WIDEST[network.version]
     if network.prefixlen < least and not wide:
