@@ -29,16 +29,13 @@ class SilencedNetwork(msgspec.Struct, frozen=True):
 
 
 class Silenced:
-    """Those that last, read again with the keys. Where there is none it costs nothing: ask for its truth
-    before ``mark``."""
+    """Those that last, read again with the keys. Where ``told`` is empty nobody has to ask ``mark``: then
+    it costs a look at that."""
 
     def __init__(self) -> None:
         self.told: tuple[SilencedNetwork, ...] = ()
         self._ranges: list[tuple[int, int, int, SilencedNetwork]] = []  # version, first, last
         self._found: dict[IPAddress, tuple[SilencedNetwork, ...]] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self.told)
 
     def learn(self, told: Iterable[SilencedNetwork]) -> None:
         """In place of those before."""

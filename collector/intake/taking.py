@@ -74,7 +74,7 @@ class Taking:
         row = prepare(item, key, sender, received_at, secret, 0, self._asn(sender))
         if self.intake.known.is_new(row):
             return False
-        if self.silenced:
+        if self.silenced.told:
             row = self.silenced.mark(row, sender.address)
         self.metrics.receive(1)
         self.intake.put((row,), done)
@@ -143,7 +143,7 @@ class Taking:
         if pressure:
             told = [_without_detail(item) for item in told]
         entries = prepare_all(told, key, sender, received_at, secret, self._asn(sender))
-        if self.silenced:
+        if self.silenced.told:
             entries = [
                 self.silenced.mark(e, sender.address) if isinstance(e, Row) else e for e in entries
             ]

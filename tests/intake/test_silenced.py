@@ -26,9 +26,9 @@ LATER = NOON + timedelta(hours=1)
 ])  # fmt: skip
 def test_an_address_lies_in_it_or_not(cidr: str, address: str, is_in: bool) -> None:
     silenced = Silenced()
-    assert not silenced
+    assert not silenced.told
     silenced.learn([SilencedNetwork(cidr, LATER)])
-    assert silenced
+    assert silenced.told
     told = row(trustkit_ios())
     for _ in range(2):  # the second time from memory
         assert silenced.mark(told, canonical(address)).silenced is is_in
@@ -44,7 +44,7 @@ def test_it_is_of_whom_it_names_while_it_lasts(of: dict[str, object], is_in: boo
     told = msgspec.structs.replace(row(trustkit_ios()), project=1, received_at=NOON)
     assert silenced.mark(told, canonical("10.1.2.3")).silenced is is_in
     silenced.learn([])
-    assert not silenced
+    assert not silenced.told
     assert not silenced.mark(told, canonical("10.1.2.3")).silenced
 
 
