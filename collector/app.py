@@ -81,6 +81,7 @@ from collector.web.runbooks import Runbooks
 from collector.web.setup import Setup
 from collector.web.signature import SignaturePage
 from collector.web.signin import SignIn
+from collector.web.silences import SilenceForms
 from collector.web.trying import Trying
 from collector.workers import merge
 from collector.workers.fleet import Fleet
@@ -343,16 +344,19 @@ def _operator_app(
     changes = Changes(core.pool, core.clock)
     manage = Manage(reading, core.keyring, core.intake, changes, lambda: url[0] if url else "")
     causes, alerts = Causes(reading, changes), Alerts(reading, changes)
+    silences = Silences(reading, changes, alerts)
     rotations = Rotations(reading, changes)
     pins = Pins(reading, core.keyring, core.intake, changes)
     setup = Setup(reading, manage, core.clock)
     preflights = Preflights(reading, changes, core.clock)
     pin_lint, advice = PinLint(reading, core.clock), HostAdvice(reading, core.clock)
+    incidents = Incidents(reading, alerts, core.clock)
     routes = [
         *incident_routes(
-            Incidents(reading, alerts, core.clock),
+            incidents,
             HostPage(reading, core.clock),
             SignaturePage(reading, causes, core.clock),
+            SilenceForms(silences, incidents),
         ),
         *page_routes(
             Health(core.intake, core.metrics, warning, core.ingest.door, fleet),
@@ -380,7 +384,7 @@ def _operator_app(
             advice,
             causes,
             alerts,
-            Silences(reading, changes),
+            silences,
         ),
     ]
     return operator_app(access, routes)

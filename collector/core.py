@@ -23,12 +23,13 @@ from collector.intake.newness import Newness
 from collector.intake.queue import Intake
 from collector.intake.replay import Replay
 from collector.intake.settle import MOST, settle
+from collector.intake.silenced import SilencedNetwork
 from collector.intake.spool import Spool
 from collector.intake.taking import Taking
 from collector.metrics import SOURCES, Metrics
 from collector.model import ProjectId
 from collector.settings import Settings
-from collector.store import content, deferred
+from collector.store import content, deferred, silences
 from collector.store.connect import STORE_DOWN, no_password, open_pool
 from collector.web.descriptors import room
 from collector.web.door import Door
@@ -67,6 +68,9 @@ class Core:
         await self.keyring.refresh()
         await self.day_secrets.refresh(self.clock())
         self.metrics.keep_projects(self.keyring.projects.values())
+        async with self.pool.acquire() as connection:
+            told = await silences.networks(connection, self.clock())
+        self.taking.silenced.learn(SilencedNetwork(**row) for row in told)
         if self.replay is not None:
             self._mirror(self.replay.spool)
 
@@ -77,6 +81,7 @@ class Core:
             {day.isoformat(): secret for day, secret in self.day_secrets.known.items()},
             mirror.hosts(self.intake.known.admitted),
             mirror.own(self.keyring.own),
+            [*self.taking.silenced.told],
         )
         if told == self._mirrored.get("newest"):
             return
@@ -179,6 +184,7 @@ class Core:
         names = {ProjectId(id_): name for id_, name in found.projects.items()}
         self.keyring.learn(found.keys, names, mirror.own_of(found.own))
         self.day_secrets.learn(mirror.days(found.day_secrets))
+        self.taking.silenced.learn(found.silenced)
         self.intake.known.admitted |= {(ProjectId(p), host) for p, host in found.hosts}
         self.intake.is_down = True
         self.metrics.keep_projects(names.values())

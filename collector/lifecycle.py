@@ -47,7 +47,8 @@ class Acknowledged(msgspec.Struct, frozen=True):
 class AlertState(msgspec.Struct, frozen=True, kw_only=True):
     """told: the severity that channels heard since it opened, None: they heard nothing. told_cause:
     the cause they heard. known: what somebody acknowledged, silenced or closed; it is told again
-    when that changes. by_hand: closed by a person while its rule still finds it."""
+    when that changes. by_hand: closed by a person while its rule still finds it. muted_until: until then
+    what its rule finds is of silenced signatures alone, as of the last step."""
 
     kind: AlertKind
     stage: Stage
@@ -67,9 +68,14 @@ class AlertState(msgspec.Struct, frozen=True, kw_only=True):
     known: Mark | None = None
     acknowledged: Acknowledged | None = None
     silenced_until: datetime | None = None
+    muted_until: datetime | None = None
 
     def is_silenced(self, now: datetime) -> bool:
+        """By somebody who named this alert, or its place."""
         return self.silenced_until is not None and now < self.silenced_until
+
+    def is_muted(self, now: datetime) -> bool:
+        return self.muted_until is not None and now < self.muted_until
 
     def to_json(self) -> bytes:
         return msgspec.json.encode(self)
@@ -82,18 +88,25 @@ class AlertState(msgspec.Struct, frozen=True, kw_only=True):
 Step = tuple[AlertState | None, tuple[Event, ...]]
 
 
-def step(kind: AlertKind, alert: AlertState | None, finding: Finding, now: datetime) -> Step:
-    """Bring an alert up to what its rule finds. None: there is no alert, and was none worth a row."""
+def step(
+    kind: AlertKind,
+    alert: AlertState | None,
+    finding: Finding,
+    now: datetime,
+    muted_until: datetime | None = None,
+) -> Step:
+    """Bring an alert up to what its rule finds. None: there is no alert, and was none worth a row.
+    muted_until: of silences of signatures, where what it finds is theirs alone."""
     if finding.severity is None:
         return _over(alert, now)
     if alert is None or (alert.stage is Stage.RESOLVED and not _is_same(alert, now)):
         silence = None if alert is None else alert.silenced_until
-        return _open(_new(kind, finding, finding.severity, now, silence), finding, now)
-    if alert.stage is Stage.RESOLVED:
+        alert = _new(kind, finding, finding.severity, now, silence)
+    elif alert.stage is Stage.RESOLVED:
         if alert.by_hand and not _is_news(alert.known, finding):
             return _changed(alert, updated_at=now), ()
-        return _open(_again(alert, finding.severity, now), finding, now)
-    return _open(alert, finding, now)
+        alert = _again(alert, finding.severity, now)
+    return _open(alert, finding, now, muted_until)
 
 
 def acknowledge(alert: AlertState, by: str, now: datetime) -> tuple[AlertState, tuple[Event, ...]]:
@@ -136,9 +149,14 @@ def _is_news(known: Mark | None, finding: Finding) -> bool:
         return False
     return (
         known.lead != finding.lead
-        or (finding.tau is not None and known.tau != finding.tau)
+        or _is_another_change(known, finding)
         or finding.reach > REACH_AGAIN * known.reach > 0
     )
+
+
+def _is_another_change(known: Mark | None, finding: Finding) -> bool:
+    """Whether it follows a change of our keys that somebody did not know of."""
+    return known is not None and finding.tau is not None and known.tau != finding.tau
 
 
 def _new(
@@ -174,8 +192,11 @@ def _again(alert: AlertState, severity: Severity, now: datetime) -> AlertState:
     )
 
 
-def _open(alert: AlertState, finding: Finding, now: datetime) -> Step:
+def _open(alert: AlertState, finding: Finding, now: datetime, muted_until: datetime | None) -> Step:
     """An alert whose rule finds something."""
+    # Its signatures' silences last, and what it finds is theirs alone no longer.
+    broke = alert.is_muted(now) and muted_until is None and not alert.is_silenced(now)
+    alert = _changed(alert, muted_until=muted_until)
     severity = finding.severity or alert.severity
     if alert.stage is Stage.FIRING and severity.rank < alert.severity.rank:
         severity = alert.severity  # never milder while it is open
@@ -193,10 +214,12 @@ def _open(alert: AlertState, finding: Finding, now: datetime) -> Step:
     )
     if waits:
         return alert, ()
-    news = _is_news(alert.known, finding)
+    # Who silences a signature means all of it, however much: then only another change is news.
+    is_other = _is_another_change if alert.is_muted(now) else _is_news
+    news = broke or is_other(alert.known, finding)
     if news:  # whoever acknowledged or silenced it did not know of this
         alert = _changed(alert, known=None, acknowledged=None, silenced_until=None, quiet=False)
-    if alert.is_silenced(now):
+    if not news and (alert.is_silenced(now) or alert.is_muted(now)):
         # A silence that was there first covers what fires first.
         return _changed(alert, known=alert.known or finding.mark), ()
     if alert.quiet:
@@ -245,6 +268,7 @@ def _ended(alert: AlertState, now: datetime, *, by_hand: bool, known: Mark | Non
         by_hand=by_hand,
         known=known,
         acknowledged=None,
+        muted_until=None,
     )
 
 

@@ -193,6 +193,55 @@ def test_a_silence_can_be_ended() -> None:
     assert silence(alert, None, later(6)).is_silenced(later(7)) is False
 
 
+def muted(
+    alert: AlertState | None, finding: Finding, minutes: float, until: float | None
+) -> tuple[AlertState, tuple[Event, ...]]:
+    """A step under silences of signatures that last until then; None: they hold nothing back."""
+    end = None if until is None else later(until)
+    after, events = step(SPIKE, alert, finding, later(minutes), end)
+    assert after is not None
+    return after, events
+
+
+def test_what_is_of_silenced_signatures_alone_is_sent_when_their_silence_ends() -> None:
+    alert, events = muted(None, TICKET, 0, 60)
+    assert (alert.stage, alert.severity, events) == (Stage.FIRING, Severity.TICKET, ())
+    alert, events = muted(alert, changed(reach=5000, lead="leaf 9"), 30, 60)
+    assert (alert.severity, events) == (Severity.PAGE, ()), "however much, it is all of them"
+    assert muted(alert, PAGE, 60, None)[1] == (Event.FIRED,)
+
+
+def test_what_others_show_besides_is_sent_at_once() -> None:
+    alert, _ = muted(None, PAGE, 0, 60)
+    assert muted(alert, PAGE, 5, None)[1] == (Event.FIRED,)
+    alert, _ = muted(fired(), PAGE, 1, 60)  # it had been told before somebody silenced them
+    alert, events = muted(alert, PAGE, 5, None)
+    assert events == (Event.AGAIN,)
+    assert muted(alert, PAGE, 6, None)[1] == ()
+
+
+def test_another_change_is_sent_though_its_signatures_are_silenced() -> None:
+    alert, _ = muted(None, PAGE, 0, 60)
+    alert, events = muted(alert, changed(tau=later(5)), 6, 60)
+    assert events == (Event.FIRED,)
+    assert muted(alert, changed(tau=later(5)), 7, 60)[1] == ()
+
+
+def test_who_silenced_the_place_as_well_hears_of_nothing() -> None:
+    alert, _ = muted(None, PAGE, 0, 60)
+    alert = silence(alert, later(120), later(1))
+    alert, events = muted(alert, PAGE, 5, None)
+    assert (events, alert.is_silenced(later(6))) == ((), True)
+
+
+def test_what_is_over_is_muted_no_longer() -> None:
+    alert, _ = muted(fired(), PAGE, 1, 60)
+    over, events = told(alert, NOTHING, 30)
+    assert events == (Event.RESOLVED,)
+    assert over is not None
+    assert over.muted_until is None
+
+
 def test_closed_by_hand_stays_closed_while_it_is_the_same() -> None:
     alert, events = close(fired(), later(10), forged=False)
     assert events == (Event.RESOLVED,)

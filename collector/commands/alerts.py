@@ -6,16 +6,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from collector.commands import silencing
 from collector.commands.options import add_data
 from collector.commands.remote import request
 from collector.commands.rotation import local
 from collector.errors import PinfallError
-from collector.reports.line import utc
 from collector.web.shown import shown
 
 EXAMPLES = """examples:
@@ -26,15 +25,23 @@ EXAMPLES = """examples:
   pinfall alerts silence 3f2a --for 4h --note 'rolling back'
   pinfall alerts silence 3f2a --until 2026-12-01T08:00+01:00
   pinfall alerts silence 3f2a --end
+  pinfall alerts silence --host '*.staging.example.com' --for 2h --note 'load test'
+  pinfall alerts silence --signature 5f0c64a2b1d94e7f8a3b2c1d0e9f8a7b --for 30d --note 'proxy of the office'
+  pinfall alerts silence --network 203.0.113.0/24 --until 2026-12-01T08:00+01:00 --note 'our pentest'
+  pinfall alerts silences                            what is silenced now
+  pinfall alerts unsilence 12
   pinfall alerts resolve 3f2a --note 'old chain is back'
   pinfall alerts resolve 3f2a --forged               its reports were made up
   pinfall alerts note 3f2a 'asked the CDN, ticket 4711'
 
 An alert is named by its id, or by as much of it as no other one begins with. A time without a zone is a
 local one.
+
+A silence holds back what is sent, never what is judged; what still fires when it ends is sent. Of a
+signature: an alert waits as long as all other signatures show no break by themselves. Of a network: what
+is reported from there while it lasts is counted and shown, and is nobody's alert.
 """
 _SHORT = 8  # characters of an id that a list shows, where they tell all apart
-_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,26 +64,45 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     listing.add_argument("--host", metavar="HOST", help="(default: all)")
     show = action("show", "one alert, what channels were told, and what people did")
     ack = action("ack", "say that you are on it")
-    silence = action("silence", "tell nobody of it for a while; it is looked at as before")
+    silence = action(
+        "silence", "tell nobody of it for a while; it is looked at as before", of_one=False
+    )
+    silence.add_argument("id", metavar="ID", nargs="?", help="one alert, as the list shows it")
+    silence.add_argument("--host", metavar="HOST", help="alerts of a host, or of *.example.com")
+    silence.add_argument("--kind", metavar="KIND", help="only alerts of this kind")
+    silence.add_argument("--signature", metavar="HEX", help="what it shows, as its page names it")
+    silence.add_argument(
+        "--network", metavar="CIDR", help="what is reported from there from now on"
+    )
+    silence.add_argument(
+        "--wide", action="store_true", help="a network wider than a /8, or IPv6 /16"
+    )
+    silence.add_argument("--project", metavar="NAME", help="only in this project (default: all)")
     how_long = silence.add_mutually_exclusive_group(required=True)
     how_long.add_argument("--for", dest="length", metavar="TIME", help="such as 30m, 4h, 2d")
     how_long.add_argument("--until", metavar="T", help="such as 2026-12-01T08:00+01:00")
-    how_long.add_argument("--end", action="store_true", help="end a silence")
+    how_long.add_argument("--end", action="store_true", help="end the silence of one alert")
+    quiet = action("silences", "what is silenced, until when, by whom and why", of_one=False)
+    quiet.add_argument("--all", action="store_true", help="also what is over, of the last 30 days")
+    unsilence = action("unsilence", "end a silence before its time", of_one=False)
+    unsilence.add_argument("silence", metavar="ID", help="as 'silences' shows it")
     resolve = action("resolve", "close it by hand; it stays closed while the same is found")
     resolve.add_argument("--forged", action="store_true", help="its reports were made up")
     note = action("note", "leave a note for others")
     note.add_argument("note", metavar="TEXT")
     for one in (silence, resolve):
         one.add_argument("--note", default="", metavar="TEXT", help="what others should know")
-    for one in (listing, show):
+    for one in (listing, show, quiet):
         one.add_argument("--json", action="store_true", help="as the API answers")
-    for one in (listing, show, ack, silence, resolve, note):
+    for one in (listing, show, ack, silence, quiet, unsilence, resolve, note):
         add_data(one)
 
 
 def run(told: argparse.Namespace) -> int:
     if told.action == "list":
         return _list(told)
+    if told.action in silencing.ACTIONS or (told.action == "silence" and told.id is None):
+        return silencing.run(told)
     id_ = _whole_id(told)
     path = f"/api/v1/alerts/{quote(id_, safe='')}"
     if told.action == "show":
@@ -88,9 +114,13 @@ def run(told: argparse.Namespace) -> int:
         by = alert["acknowledged"]
         said = f"acknowledged by {shown(by['by'])} at {local(by['at'])}"
     elif told.action == "silence":
-        until = None if told.end else utc(_until(told, datetime.now(UTC)))
-        request(told, "POST", f"{path}/silence", {"until": until, "note": told.note})
+        silencing.refuse_others(told)
+        body = {"until": None} if told.end else silencing.length(told)
+        alert = request(told, "POST", f"{path}/silence", {**body, "note": told.note})
+        until = alert["silenced_until"]
         said = f"silenced until {local(until)}" if until else "no longer silenced"
+        if told.end and until:
+            said += " by a silence of its signatures"
     elif told.action == "resolve":
         body = {"forged": told.forged, "note": told.note}
         request(told, "POST", f"{path}/resolve", body)
@@ -129,21 +159,6 @@ def _whole_id(told: argparse.Namespace) -> str:
     if len(ids) > 1:
         raise PinfallError(f"'{told.id}' is the beginning of {len(ids)} alerts: say more of it")
     return ids[0]
-
-
-def _until(told: argparse.Namespace, now: datetime) -> datetime:
-    """Raises PinfallError."""
-    try:
-        if told.length is None:
-            return datetime.fromisoformat(told.until).astimezone()
-        found = re.fullmatch(r"(\d{1,5})([mhd])", told.length)
-        if found is None:
-            raise PinfallError(f"--for: '{shown(told.length, 80)}' is no time such as 30m, 4h, 2d")
-        return now + int(found[1]) * _UNITS[found[2]]
-    except (ValueError, OverflowError):
-        raise PinfallError(
-            f"--until: '{shown(told.until, 80)}' is no time such as 2026-12-01T08:00+01:00"
-        ) from None
 
 
 def _line(row: dict[str, Any], short: int | None) -> str:

@@ -37,11 +37,15 @@ class Sighting(msgspec.Struct, frozen=True, gc=False):
     platform: str
     pin_set: bytes | None
     chain: bytes | None
+    silenced: bool = False  # came from a silenced network
 
     @property
     def counts(self) -> bool:
-        """Whether it may count: in production, and where a pin failed."""
-        return self.environment == PRODUCTION and self.kind == Kind.PIN_MISMATCH
+        """Whether it may count: in production, where a pin failed, and from no silenced network. An
+        install that was only seen there counts as soon as it is seen elsewhere, or the silence ended."""
+        return (
+            self.environment == PRODUCTION and self.kind == Kind.PIN_MISMATCH and not self.silenced
+        )
 
 
 Place = tuple[int, str, Class]  # project, host, class

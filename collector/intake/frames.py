@@ -231,7 +231,10 @@ def _entry(
         values = dict(zip(_SAMPLE, told[1:], strict=True))
         values |= {"dialect": Dialect(values["dialect"]), "delivery": _delivery(values["delivery"])}
         return Sample(**values)
-    values = dict(zip(_ROW, told[1:], strict=True))
+    fields = told[1:]
+    if len(fields) == len(_ROW) - 1:  # of the version before, which silenced no networks
+        fields = (*fields, False)
+    values = dict(zip(_ROW, fields, strict=True))
     v = dict(zip(_VIOLATION, values["violation"], strict=True))
     served, validated = values["served_chain"], values["validated_chain"]
     v |= {

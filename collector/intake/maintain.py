@@ -27,6 +27,7 @@ from collector.store import (
     secrets,
     sightings,
     signatures,
+    silences,
     violations,
 )
 from collector.store.connect import STORE_DOWN, Connection
@@ -100,6 +101,7 @@ async def maintain(
         lambda c: ledger.compact(c, now - HOURS),
         lambda c: outbox.prune(c, now),
         lambda c: alerts.forget_before(c, now - timedelta(days=keep.audit)),
+        lambda c: silences.forget(c, now),
     )
     await make_partitions(pool, now)
     until = asyncio.get_running_loop().time() + seconds

@@ -13,6 +13,7 @@ import msgspec
 
 from collector.errors import PinfallError
 from collector.intake.known import Place
+from collector.intake.silenced import SilencedNetwork
 from collector.model import ProjectId
 from collector.store.own_keys import Own
 
@@ -36,13 +37,14 @@ class MirroredKey(msgspec.Struct, frozen=True):
 
 class Mirror(msgspec.Struct, frozen=True):
     """keys: those in use. projects: names by id. hosts: those that are labels, by project. own:
-    public keys of our own, by project (None: every one)."""
+    public keys of our own, by project (None: every one). silenced: networks."""
 
     keys: list[MirroredKey] = []
     projects: dict[int, str] = {}
     day_secrets: dict[str, bytes] = {}
     hosts: list[tuple[int, str]] = []
     own: list[tuple[int | None, bytes]] = []
+    silenced: list[SilencedNetwork] = []
 
 
 def read(directory: Path) -> Mirror | None:

@@ -19,6 +19,7 @@ from collector.intake.keyring import Key
 from collector.intake.newness import Newness
 from collector.intake.prepare import Sender, looked_into, prepare, prepare_all
 from collector.intake.queue import Intake
+from collector.intake.silenced import Silenced
 from collector.metrics import UNKNOWN, Metrics
 from collector.model import Dialect, Kind, Skip, Violation, Window
 from collector.reports.alike import Like
@@ -46,7 +47,7 @@ _OVER: Verdict = ("shed", Reason.OVER_LIMIT)
 @dataclass(slots=True)
 class Taking:
     """pressure: 0, or 1: unknown keys are dropped, 2: rows are stored as counts only. asns: tells operator
-    networks apart by autonomous system; without it they are told apart by prefix."""
+    networks apart by autonomous system; without it they are told apart by prefix. silenced: networks."""
 
     intake: Intake
     metrics: Metrics
@@ -54,6 +55,7 @@ class Taking:
     newness: Newness
     pressure: Callable[[], int] = lambda: 0
     asns: AsnTable | None = None
+    silenced: Silenced = field(default_factory=Silenced)
     _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "paths"))
 
     def take_known(
@@ -80,6 +82,8 @@ class Taking:
             row = file(like, item, key, sender, received_at, secret, asn)
         if self.intake.known.is_new(row):
             return False
+        if self.silenced.told:
+            row = self.silenced.mark(row, sender.address)
         self.metrics.receive(1)
         self.intake.put((row,), done)
         return True
@@ -147,6 +151,10 @@ class Taking:
         if pressure:
             told = [_without_detail(item) for item in told]
         entries = prepare_all(told, key, sender, received_at, secret, self._asn(sender))
+        if self.silenced.told:
+            entries = [
+                self.silenced.mark(e, sender.address) if isinstance(e, Row) else e for e in entries
+            ]
         known = self.intake.known
         if any(isinstance(entry, Row) and known.is_new(entry) for entry in entries):
             entries = await self._look_into(entries)

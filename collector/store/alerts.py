@@ -14,15 +14,17 @@ from collector.errors import NotFoundError
 from collector.store import lease
 from collector.store.connect import Connection
 
-_COLUMNS = "a.id, a.body, a.acknowledged_by, a.acknowledged_at, a.silenced_until"
+# muted_until: by silences of its signatures, as the watcher found it.
+_COLUMNS = """a.id, a.body, a.acknowledged_by, a.acknowledged_at,
+    greatest(a.silenced_until, a.muted_until) AS silenced_until"""
 _WRITE = f"""
 INSERT INTO alert AS a (id, project, host, kind, severity, audience, state, started_at, updated_at, ended_at,
-    dedup_key, body, epoch, silenced_until)
-SELECT $1, project.id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::jsonb, $13, $14
+    dedup_key, body, epoch, silenced_until, muted_until)
+SELECT $1, project.id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::jsonb, $13, $14, $15
 FROM project WHERE project.name = $2
 ON CONFLICT (id) DO UPDATE SET severity = EXCLUDED.severity, audience = EXCLUDED.audience,
     state = EXCLUDED.state, updated_at = EXCLUDED.updated_at, ended_at = EXCLUDED.ended_at,
-    body = EXCLUDED.body, epoch = EXCLUDED.epoch,
+    body = EXCLUDED.body, epoch = EXCLUDED.epoch, muted_until = EXCLUDED.muted_until,
     silenced_until = CASE WHEN a.state = 'resolved' AND EXCLUDED.state = 'firing'
         THEN greatest(a.silenced_until, EXCLUDED.silenced_until) ELSE a.silenced_until END
 WHERE a.epoch <= EXCLUDED.epoch
@@ -30,9 +32,11 @@ RETURNING {_COLUMNS}
 """  # noqa: S608 (constants)
 
 
-async def write(connection: Connection, alert: Alert, epoch: int) -> Alert:
+async def write(
+    connection: Connection, alert: Alert, epoch: int, muted_until: datetime | None = None
+) -> Alert:
     """Insert or update, in a transaction that also owes its deliveries. Returns it as it is stored,
-    with what people said of it.
+    with what people said of it. muted_until: by silences of its signatures.
 
     Raises StaleEpochError; NotFoundError if its project is gone; asyncpg.UniqueViolationError if
     another of its project, host and kind fires.
@@ -56,6 +60,7 @@ async def write(connection: Connection, alert: Alert, epoch: int) -> Alert:
         to_text(alert),
         epoch,
         alert.silenced_until,
+        muted_until,
     )
     if row is None:
         raise NotFoundError(f"there is no project '{alert.project}'")
@@ -108,6 +113,14 @@ async def silence(connection: Connection, id_: str, until: datetime | None) -> A
     """Raises NotFoundError."""
     await connection.execute(_SILENCE, id_, until)
     return await one(connection, id_)
+
+
+async def said_until(connection: Connection, id_: str) -> datetime | None:
+    """How long people silenced this very alert, or its place; None: they did not, or it is not there."""
+    until: datetime | None = await connection.fetchval(
+        "SELECT silenced_until FROM alert WHERE id = $1", id_
+    )
+    return until
 
 
 # Of those that a channel was told of: one that was silenced from its beginning stays unknown to it.
@@ -191,6 +204,5 @@ async def deliveries(connection: Connection, id_: str) -> list[asyncpg.Record]:
 
 
 async def forget_before(connection: Connection, at: datetime) -> None:
-    """Those that ended before then, with their notes and deliveries; and silences that were over."""
+    """Those that ended before then, with their notes, deliveries and silences."""
     await connection.execute("DELETE FROM alert WHERE ended_at < $1", at)
-    await connection.execute("DELETE FROM silence WHERE until < $1", at)

@@ -192,7 +192,7 @@ SELECT signature, count(DISTINCT install) AS installs, count(DISTINCT network) A
     count(DISTINCT operator_network) AS operator_networks
 FROM (
     SELECT signature, install, network, operator_network FROM sighting
-    WHERE project = $1 AND host = $2 AND received_at > $3 AND environment = 'production'
+    WHERE project = $1 AND host = $2 AND received_at > $3 AND environment = 'production' AND NOT silenced
     ORDER BY received_at DESC LIMIT $4
 ) newest
 GROUP BY signature
@@ -202,8 +202,8 @@ GROUP BY signature
 async def reaches(
     connection: Connection, project: int, host: str, since: datetime
 ) -> dict[bytes, Reach]:
-    """How many each signature of a host reached, whatever failed, among its newest 20,000 sightings: what
-    gates of numbers are held against."""
+    """How many each signature of a host reached, whatever failed, among its newest 20,000 sightings of
+    networks that nobody silenced: what gates of numbers are held against."""
     rows = await connection.fetch(_REACH, project, host, since, _READ)
     return {
         row["signature"]: Reach(row["installs"], row["networks"], row["operator_networks"])

@@ -15,7 +15,7 @@ from collector.store.rows import columns
 
 # In the order of ``Sighting``'s fields.
 _SIGHTING = """id, project, host, kind, install, estimated, leaf, signature, network, operator_network,
-    received_at, environment, app, app_version, platform, pin_set, chain"""
+    received_at, environment, app, app_version, platform, pin_set, chain, silenced"""
 
 
 async def hold(connection: Connection) -> bool:

@@ -23,6 +23,7 @@ _VIOLATION = (
     "os_version, sdk, sdk_version, install, occurrences, pin_set, served_chain, validated_chain, test, "
     "trusted, weight"
 )
+# Of a batch next to none is from a silenced network: their keys go along, and no column with each row.
 # sighting.install stands for the sender where no install was told: "counted".
 _ADD = f"""
 WITH new AS MATERIALIZED (
@@ -31,10 +32,11 @@ WITH new AS MATERIALIZED (
     INSERT INTO violation ({_VIOLATION}, details) SELECT {_VIOLATION}, details::jsonb FROM new WHERE whole
 ), sighted AS (
     INSERT INTO sighting (project, host, kind, install, estimated, leaf, signature, network,
-        operator_network, received_at, environment, app, app_version, platform, pin_set, chain)
+        operator_network, received_at, environment, app, app_version, platform, pin_set, chain, silenced)
     SELECT project, host, kind, counted, install IS NULL, leaf, signature, network, operator_network,
         received_at, environment, coalesce(app_id, app_key), coalesce(app_version, ''),
-        coalesce(platform, ''), pin_set, coalesce(validated_chain, served_chain)
+        coalesce(platform, ''), pin_set, coalesce(validated_chain, served_chain),
+        delivery IN (SELECT unnest($4::bytea[]))
     FROM new WHERE NOT test
 ), summed AS (
     {rollups.OF_NEW}
@@ -58,7 +60,8 @@ async def add(
         await ledger.append(connection, counts, now)
         return
     new = [_ingested(row, is_whole) for row, is_whole in zip(rows, whole, strict=True)]
-    await connection.execute(_ADD, new, now, ledger.entries(counts))
+    silenced = [row.delivery.key for row in rows if row.silenced]
+    await connection.execute(_ADD, new, now, ledger.entries(counts), silenced)
 
 
 def _ingested(row: Row, is_whole: bool) -> tuple[object, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -33,9 +33,9 @@ class Crowd:
 _RECENT = """
 WITH recent AS (
     SELECT * FROM sighting WHERE project = $1 AND host = $2 AND received_at >= $3
-        AND environment = 'production'
+        AND environment = 'production' AND NOT silenced
         AND (kind = 'chain_untrusted' OR kind = 'pin_mismatch') AND (kind = 'chain_untrusted') = ($4 = 'untrusted')
-        AND ($4 = 'untrusted' OR class = $4)
+        AND ($4 = 'untrusted' OR class = $4) AND signature <> ALL($6)
     ORDER BY received_at DESC LIMIT $5
 )
 """
@@ -53,11 +53,13 @@ GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3 LIMIT 50
 
 
 async def crowd(
-    connection: Connection, project: int, host: str, since: datetime, class_: str
-) -> Crowd:
-    """class_: of the sightings, or 'untrusted'."""
-    found = await connection.fetchrow(_CROWD, project, host, since, class_, _MOST)
-    names = await connection.fetch(_NAMES, project, host, since, class_, _MOST)
+    connection: Connection, project: int, host: str, since: datetime, class_: str,
+    without: Collection[bytes] = (),
+) -> Crowd:  # fmt: skip
+    """class_: of the sightings, or 'untrusted'. without: signatures that are left out."""
+    whom = project, host, since, class_, _MOST, list(without)
+    found = await connection.fetchrow(_CROWD, *whom)
+    names = await connection.fetch(_NAMES, *whom)
     assert found is not None
     lead = (names[0]["platform"], names[0]["app_version"], names[0]["installs"]) if names else None
     return Crowd(
@@ -72,16 +74,18 @@ def _told(names: Sequence[asyncpg.Record], column: str, most: int) -> tuple[str,
 
 
 _HOLDING = f"""{_RECENT}
-SELECT count(DISTINCT install) FILTER (WHERE pin_set = $6)::float8 / greatest(count(DISTINCT install), 1)
+SELECT count(DISTINCT install) FILTER (WHERE pin_set = $7)::float8 / greatest(count(DISTINCT install), 1)
 FROM recent
 """  # noqa: S608 (as above)
 
 
 async def holding(
-    connection: Connection, project: int, host: str, since: datetime, class_: str, pin_set: bytes
-) -> float:
+    connection: Connection, project: int, host: str, since: datetime, class_: str, pin_set: bytes,
+    without: Collection[bytes] = (),
+) -> float:  # fmt: skip
     """The share of those installs that hold a pin set."""
-    share: float = await connection.fetchval(_HOLDING, project, host, since, class_, _MOST, pin_set)
+    whom = project, host, since, class_, _MOST, list(without)
+    share: float = await connection.fetchval(_HOLDING, *whom, pin_set)
     return share
 
 

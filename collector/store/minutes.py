@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 import asyncpg
 
 from collector.store.connect import Connection
 
+_READ = 20_000  # sightings of hosts with a silenced signature, the newest
 UNTRUSTED = "untrusted"  # beside the classes: installs that did not trust the chain at all
 
 # One row a minute, class and operator network: few, also in a storm, since a network counts thrice.
@@ -19,8 +21,40 @@ UNION ALL
 SELECT project, host, 'untrusted', floor(extract(epoch FROM received_at) / 60)::int, operator_network,
     count(DISTINCT install)::int
 FROM sighting
-WHERE kind = 'chain_untrusted' AND environment = 'production' AND received_at >= $1 AND received_at < $2
+WHERE kind = 'chain_untrusted' AND environment = 'production' AND NOT silenced AND received_at >= $1
+    AND received_at < $2
 GROUP BY 1, 2, 3, 4, 5
+ORDER BY 4
+"""
+# An install that a silenced signature counted already still counts for the others.
+_WITHOUT = """
+WITH heard AS (
+    SELECT * FROM sighting WHERE host = ANY($4) AND received_at >= $1 AND received_at < $2
+        AND signature <> ALL($3) AND environment = 'production' AND NOT silenced
+    ORDER BY received_at DESC LIMIT $5
+), again AS (
+    SELECT DISTINCT ON (h.project, h.host, h.class, h.install) h.project, h.host, h.class, h.received_at,
+        h.network, h.operator_network
+    FROM heard h JOIN counted_install c ON c.install = h.install AND c.project = h.project
+        AND c.host = h.host AND c.class = h.class
+    WHERE h.kind = 'pin_mismatch' AND c.signature = ANY($3) AND h.received_at >= c.at
+        AND h.received_at < c.at + interval '24 hours'
+    ORDER BY h.project, h.host, h.class, h.install, h.received_at
+), capped AS (
+    SELECT *, row_number() OVER (PARTITION BY project, host, class, network ORDER BY received_at) AS nth
+    FROM again
+)
+SELECT project, host, class, floor(extract(epoch FROM at) / 60)::int AS minute, operator_network AS operator,
+    count(*)::int AS installs
+FROM counted_install WHERE within_cap AND at >= $1 AND at < $2 AND host = ANY($4) AND signature <> ALL($3)
+GROUP BY 1, 2, 3, 4, 5
+UNION ALL
+SELECT project, host, class, floor(extract(epoch FROM received_at) / 60)::int, operator_network, count(*)::int
+FROM capped WHERE nth <= 3 GROUP BY 1, 2, 3, 4, 5
+UNION ALL
+SELECT project, host, 'untrusted', floor(extract(epoch FROM received_at) / 60)::int, operator_network,
+    count(DISTINCT install)::int
+FROM heard WHERE kind = 'chain_untrusted' GROUP BY 1, 2, 3, 4, 5
 ORDER BY 4
 """
 _HOURS = """
@@ -30,7 +64,8 @@ UNION ALL
 SELECT project, host, 'untrusted', floor(extract(epoch FROM received_at) / 3600)::int,
     count(DISTINCT install)::int
 FROM sighting
-WHERE kind = 'chain_untrusted' AND environment = 'production' AND received_at >= $1 AND received_at < $2
+WHERE kind = 'chain_untrusted' AND environment = 'production' AND NOT silenced AND received_at >= $1
+    AND received_at < $2
 GROUP BY 1, 2, 3, 4
 """
 
@@ -41,6 +76,17 @@ async def by_minute(
     """(project, host, class, minute, operator, installs), in the order of minutes since 1970; ``class``
     may be UNTRUSTED."""
     return await connection.fetch(_MINUTES, since, until)
+
+
+async def without(
+    connection: Connection,
+    since: datetime,
+    until: datetime,
+    signatures: Collection[bytes],
+    hosts: Collection[str],
+) -> list[asyncpg.Record]:
+    """As ``by_minute``, of these hosts, as if these signatures had never been reported."""
+    return await connection.fetch(_WITHOUT, since, until, list(signatures), list(hosts), _READ)
 
 
 async def by_hour(connection: Connection, since: datetime, until: datetime) -> list[asyncpg.Record]:

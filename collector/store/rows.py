@@ -26,8 +26,9 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     Hashes are keyed and 16 bytes long, of networks 8. ``local``: sent from this machine itself.
     ``thin``: too much came in at once, so it is stored as counts only. ``deferred``: it has something
-    new in it that nobody has looked into yet: no issuer path, and no signature. ``shared``: the same object
-    in rows that differ only in sender and time; it comes last.
+    new in it that nobody has looked into yet: no issuer path, and no signature. ``silenced``: came from
+    a network that was silenced. ``shared``: the same object in rows that differ only in sender and time; it
+    comes last.
     """
 
     violation: Violation
@@ -53,6 +54,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     open_project: bool  # the project names no hosts: they are admitted as they come
     thin: bool = False
     deferred: bool = False
+    silenced: bool = False
     shared: Shared | None = None
 
     @property

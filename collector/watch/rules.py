@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from collector.detect import saying, standing, suspicions
+import asyncpg
+
+from collector.detect import cases, saying, standing, suspicions
 from collector.detect.cause_event import newest
 from collector.detect.finding import NOTHING, Finding, of_spike
 from collector.detect.kinds import AlertKind
@@ -39,13 +41,17 @@ _BESIDE = {
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """``class_``: of the failures that it speaks of, None: of none. ``told``: read already."""
+    """``class_``: of the failures that it speaks of, None: of none. ``told``: read already. ``muted_until``:
+    until then it is of silenced signatures alone; ``without``: those that it does not speak of, since it
+    is there without them."""
 
     kind: AlertKind
     finding: Finding
     class_: str | None = None
     expected: float = 0.0
     told: Around | None = None
+    muted_until: datetime | None = None
+    without: frozenset[bytes] = frozenset()
 
 
 def own_kind(watched: Watched, label: str) -> AlertKind:
@@ -81,12 +87,29 @@ def beside(stream: str, verdict: Verdict) -> Found:
 
 
 async def suspects(
-    connection: Connection, place: Place, world: World, now: datetime
-) -> list[Found]:
-    """Rules that need few installs, since what they report cannot happen by itself."""
+    connection: Connection, place: Place, world: World, now: datetime,
+    silenced: frozenset[bytes] = frozenset(), ends: datetime | None = None,
+) -> list[Found]:  # fmt: skip
+    """Rules that need few installs, since what they report cannot happen by itself. silenced: signatures
+    that nobody is told of until ``ends``, unless others show the same."""
     since = now - _DAY
     rows = await incidents.suspects(connection, place.project, place.host, since, SUSPECT)
     reaches = await causes.reaches(connection, place.project, place.host, since)
+    everything = _suspected(place, rows, reaches, world, now)
+    if not silenced:
+        return everything
+    heard = [row for row in rows if row["id"] not in silenced]
+    return [
+        replace(other, without=silenced) if other.finding.severity
+        else replace(one, muted_until=ends)
+        for one, other in zip(everything, _suspected(place, heard, reaches, world, now), strict=True)
+    ]  # fmt: skip
+
+
+def _suspected(
+    place: Place, rows: Sequence[asyncpg.Record], reaches: Mapping[bytes, cases.Reach], world: World,
+    now: datetime,
+) -> list[Found]:  # fmt: skip
     expired, stranger = NOTHING, NOTHING
     for row in rows:
         reach = reaches.get(row["id"])

@@ -68,7 +68,7 @@ class Settling:
         for one in (*found, *rest):
             held = watched.alert(one.kind)
             before = _silenced(one, watched, held, muted, now)
-            after, events = lifecycle.step(one.kind, before, one.finding, now)
+            after, events = lifecycle.step(one.kind, before, one.finding, now, one.muted_until)
             if after is None:
                 alerts_now.pop(one.kind.value, None)
                 continue
@@ -98,14 +98,14 @@ class Settling:
         told = one.told
         if told is None:
             since = state.started_at - timedelta(hours=1)
-            told = await around(connection, place, one.class_, since, now)
+            told = await around(connection, place, one.class_, since, now, one.without)
         finding = one.finding
         if finding.severity is None:  # it is over: what it was about stands in the row
             finding = await _as_it_was(connection, id_)
         alert = compose(
             place, one.kind, id_, state, finding, told, one.expected, now, self.pages, self.runbooks
         )
-        written = await alerts.write(connection, alert, epoch)
+        written = await alerts.write(connection, alert, epoch, state.muted_until)
         if _NEWS & set(events):
             written = await alerts.acknowledge(connection, id_, None)
         for event in events:
@@ -145,10 +145,11 @@ def _same(before: AlertState, after: AlertState) -> bool:
 
 
 def _moved(before: AlertState, after: AlertState) -> bool:
-    return (before.severity, before.cause, before.stage) != (
+    return (before.severity, before.cause, before.stage, before.muted_until) != (
         after.severity,
         after.cause,
         after.stage,
+        after.muted_until,
     )
 
 

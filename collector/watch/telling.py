@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -71,9 +71,11 @@ class Around:
 
 
 async def around(
-    connection: Connection, place: Place, class_: str | None, since: datetime, now: datetime
-) -> Around:
-    """class_: of the failures; None: the alert is of no failure."""
+    connection: Connection, place: Place, class_: str | None, since: datetime, now: datetime,
+    without: Collection[bytes] = (),
+) -> Around:  # fmt: skip
+    """class_: of the failures; None: the alert is of no failure. without: signatures that it does not
+    speak of."""
     turns = await rotations.of_host(connection, place.host, now - timedelta(days=8))
     turns = [turn for turn in turns if turn.project in (None, place.project)]
     chains = await served.of_host(connection, place.host, now - timedelta(days=30), 20)
@@ -81,14 +83,14 @@ async def around(
     proven = frozenset(map(str, await pin_sets.proven(connection, place.project)))  # type: ignore[arg-type]
     if class_ is None:
         return Around(turns=turns, chains=chains, shipped=shipped, proven=proven)
-    crowd = await incidents.crowd(connection, place.project, place.host, since, class_)
+    crowd = await incidents.crowd(connection, place.project, place.host, since, class_, without)
     told = await incidents.cause(connection, crowd.signature) if crowd.signature else None
     ders = await incidents.chain(connection, crowd.chain) if crowd.chain else []
     pins = json.loads(await incidents.pins(connection, crowd.pin_set)) if crowd.pin_set else []
     holding = 0.0
     if crowd.pin_set:
         holding = await incidents.holding(
-            connection, place.project, place.host, since, class_, crowd.pin_set
+            connection, place.project, place.host, since, class_, crowd.pin_set, without
         )
     return Around(
         crowd,

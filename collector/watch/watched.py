@@ -30,10 +30,12 @@ Counts = Mapping[str, Mapping[int, Mapping[bytes, int]]]  # class, minute, opera
 
 
 class Kept(msgspec.Struct):
-    """As it is stored: states of spikes by stream, alerts by kind with their ids."""
+    """As it is stored: states of spikes by stream, alerts by kind with their ids. loud: of streams whose
+    spike was there without some silenced signatures, which those were, in order."""
 
     spikes: dict[str, State] = {}
     alerts: dict[str, tuple[str, AlertState]] = {}
+    loud: dict[str, tuple[bytes, ...]] = {}
 
 
 @dataclass(slots=True)
@@ -120,6 +122,15 @@ class Watched:
         assert verdict is not None
         self.kept.spikes[stream] = state
         return verdict
+
+    def would_open(self, stream: str, counts: Counts, facts: Facts, now: int, known: Known) -> bool:
+        """Whether these counts, by themselves, would be a spike now. Nothing of it is remembered."""
+        memory, state = self.memories[stream], self.kept.spikes[stream]
+        before, memory.windows = memory.windows, Windows(_minutes(stream, counts), state.restart)
+        alone = msgspec.structs.replace(state, severity=None, quiet=False, incident=None)
+        verdict, _ = look(memory, alone, facts, now, known)
+        memory.windows = before
+        return verdict.severity is not None
 
     def to_json(self) -> str:
         return msgspec.json.encode(self.kept).decode()

@@ -34,6 +34,7 @@ from collector.store.connect import STORE_DOWN, Connection
 from collector.store.lease import StaleEpochError
 from collector.watch import rules
 from collector.watch.knowing import World, minute, world
+from collector.watch.muting import Muting, muting
 from collector.watch.rules import Found
 from collector.watch.settling import Settling, remembered
 from collector.watch.telling import Around, Place, around
@@ -63,6 +64,7 @@ class Watcher:
         default_factory=dict
     )  # installs of each host, as last judged
     _shed: tuple[datetime, dict[int, int]] | None = None
+    _muting: Muting = field(default_factory=Muting)
 
     async def look(self, epoch: int) -> bool:
         """By the holder of the lease, every few seconds. Whether hosts were judged: each minute, and
@@ -141,6 +143,7 @@ class Watcher:
             known = await world(connection, {host for _, host in self._hosts}, now)
             suspected = await incidents.labelled(connection, now - timedelta(days=1), rules.SUSPECT)
             muted = await silences.active(connection, now)
+            self._muting = await muting(connection, muted, now - _BACK, now + timedelta(minutes=1))
             lost = await self._lost(connection, now)
         # The first host of each project, the first of all at the beginning.
         firsts = list({key[0]: key for key in sorted(self._hosts, reverse=True)}.values())[::-1]
@@ -181,7 +184,10 @@ class Watcher:
             found += await self._spikes(watched, place, counts, known, now)
         if watched.place in suspected or _fires(watched, rules.SUSPECT_KINDS):
             async with self.pool.acquire() as connection:
-                found += await rules.suspects(connection, place, known, now)
+                silenced, ends = (
+                    self._muting.signatures(watched.place), self._muting.ends(watched.place),
+                )  # fmt: skip
+                found += await rules.suspects(connection, place, known, now, silenced, ends)
         return found, judged
 
     async def _spikes(
@@ -204,6 +210,10 @@ class Watcher:
             for stream, verdict in verdicts.items()
             if stream not in (SELF, own)
         ]
+        loud, without = frozenset[str](), self._muting.signatures(watched.place)
+        if without:
+            changes = known.known(watched.project, watched.host, None, now)
+            loud = self._muting.loud(watched, counts, facts, changes, now)
         verdict = verdicts[own]
         told = Around()
         state = watched.kept.spikes[own]
@@ -213,9 +223,11 @@ class Watcher:
                          verdict.tau or 10**9), UTC)  # fmt: skip
             async with self.pool.acquire() as connection:
                 told = await around(
-                    connection, place, own, max(since, now - timedelta(days=7)), now
-                )
+                    connection, place, own, max(since, now - timedelta(days=7)), now,
+                    without if own in loud else (),
+                )  # fmt: skip
         found.append(rules.own_spike(watched, verdict, told, known, now, chains=own == SELF))
+        found = self._muting.mute(watched.place, found, loud)
         watched.remember(counts, minute(now))
         days = watched.days(counts, minute(now))
         found.append(Found(AlertKind.REPORTING_SILENT, rules.silent(days, minute(now))))

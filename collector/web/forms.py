@@ -43,6 +43,14 @@ def in_utc(text: str) -> str:
     return at.isoformat()
 
 
+def length(fields: Mapping[str, str]) -> dict[str, str]:
+    """How long something lasts, as the API reads it: of ``until``, a time in UTC, or else of ``length``,
+    hours; nothing where neither was said."""
+    if fields.get("until"):
+        return {"until": in_utc(fields["until"])}
+    return {"for": f"{fields['length']}h"} if fields.get("length") else {}
+
+
 def again(fields: Mapping[str, str]) -> dict[str, str]:
     """What was typed, to be typed no second time after a mistake."""
     return {name: value[:TOLD] for name, value in fields.items()}

@@ -16,16 +16,19 @@ from collector.errors import NotFoundError
 from collector.model import ProjectId
 from collector.pins.model import ShippedPinSet, matches
 from collector.reports.certificates import role
-from collector.store import alerts, pin_sets, rotations, served, signatures, timeline
+from collector.store import alerts, pin_sets, rotations, served, signatures, silences, timeline
 from collector.store.connect import Connection
-from collector.web import rendering
+from collector.web import rendering, silenced
+from collector.web.access import Role
+from collector.web.api.alerts import NOTE
 from collector.web.charts import Mark, Span, bars
+from collector.web.guard import WHO
 from collector.web.labels import label_of
 from collector.web.ladder import ladder
 from collector.web.situation import NOW
 
 _DAYS = {"1": 1, "7": 7, "30": 30}
-_SERVED, _SIGNATURES, _ROTATIONS, _SETS = 6, 30, 20, 30
+_SERVED, _SIGNATURES, _ROTATIONS, _SETS, _SILENCES = 6, 30, 20, 30, 20
 _HOUR = timedelta(hours=1)
 _STEPS = {1: _HOUR, 7: 3 * _HOUR, 30: 12 * _HOUR}  # by days: a chart has at most 60
 _COLOURS = 5
@@ -59,9 +62,12 @@ class HostPage:
             facts = await self._facts(
                 connection, ProjectId(found["project"]), host, since, until, now, step
             )
+            quiet = await silences.listed(connection, now)
         return rendering.page(
             request, "host.html", now, project=project, host=host, days=days, since=since,
-            registered=bool(found["registered"]), third_party=bool(found["third_party"]), **facts,
+            registered=bool(found["registered"]), third_party=bool(found["third_party"]),
+            silences=silenced.at_host(quiet, project, host)[:_SILENCES], lengths=silenced.LENGTHS,
+            most=NOTE, operates=request[WHO].role.may(Role.OPERATOR), **facts,
         )  # fmt: skip
 
     async def _facts(

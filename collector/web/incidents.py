@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -12,11 +12,11 @@ import asyncpg
 from aiohttp import web
 
 from collector.alert import Alert, State
+from collector.detect.kinds import AlertKind
 from collector.errors import ConflictError, NotFoundError, PinfallError
-from collector.reports.line import utc
 from collector.store import alert_orders, alerts, projects, signatures, silences
 from collector.store.connect import Connection
-from collector.web import rendering
+from collector.web import forms, rendering, silenced
 from collector.web.access import Role
 from collector.web.api.alerts import NOTE, Alerts
 from collector.web.guard import WHO, read_form
@@ -27,7 +27,6 @@ from collector.web.shown import shown
 
 _FIRING, _RESOLVED, _SIGNATURES, _SILENCES = 50, 30, 50, 20
 _LATELY = timedelta(days=30)
-_LENGTHS = {"1": "1 hour", "4": "4 hours", "24": "1 day", "168": "7 days"}  # hours
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +35,26 @@ class Incidents:
     doing: Alerts
     clock: Callable[[], datetime]
 
-    async def list_all(self, request: web.Request) -> web.Response:
+    async def list_all(
+        self, request: web.Request, mistake: str | None = None, typed: Mapping[str, str] | None = None
+    ) -> web.Response:  # fmt: skip
+        """mistake: in the form of silences, with what was typed there."""
         now = self.clock()
         async with self.pool.acquire() as connection:
             firing = await _listed(connection, State.FIRING, _FIRING + 1)
             over = await _listed(connection, State.RESOLVED, _RESOLVED)
             quiet = await silences.listed(connection, now)
+            known = await projects.listed(connection)
         lately = [one for one in over if one.ended_at and one.ended_at > now - _LATELY]
         return rendering.page(
-            request, "alerts.html", now, firing=firing[:_FIRING], is_cut=len(firing) > _FIRING,
+            request, "alerts.html", now, status=400 if mistake else 200, mistake=mistake,
+            typed={**dict.fromkeys(silenced.FIELDS, ""), **(typed or {})}, firing=firing[:_FIRING],
+            is_cut=len(firing) > _FIRING,
             resolved=sorted(lately, key=lambda one: one.ended_at or now, reverse=True),
-            is_short=len(lately) == _RESOLVED, silences=quiet[:_SILENCES],
-            others=max(0, len(quiet) - _SILENCES),
+            is_short=len(lately) == _RESOLVED, silences=silenced.shown(quiet[:_SILENCES]),
+            others=max(0, len(quiet) - _SILENCES), projects=[row["name"] for row in known],
+            kinds=[*AlertKind], lengths=silenced.LENGTHS, most=NOTE,
+            operates=request[WHO].role.may(Role.OPERATOR),
         )  # fmt: skip
 
     async def show(
@@ -60,13 +67,15 @@ class Incidents:
             deliveries = await alerts.deliveries(connection, id_)
             notes = await alerts.notes(connection, id_)
             found = await _signatures(connection, alert)
+            quiet = await silences.listed(connection, now)
         return rendering.page(
             request, "alert.html", now, status=status, mistake=mistake, alert=alert,
             places=_places(alert), timeline=_timeline(alert, deliveries, notes),
             ordered=[order.what.value for order in ordered], signatures=found,
             runbook=alert.kind if alert.kind in RUNBOOKS else None, wiki=_wiki(alert),
-            lengths=_LENGTHS, most=NOTE, operates=request[WHO].role.may(Role.OPERATOR),
+            lengths=silenced.LENGTHS, most=NOTE, operates=request[WHO].role.may(Role.OPERATOR),
             is_silenced=alert.silenced_until is not None and alert.silenced_until > now,
+            silences=silenced.of_alert(quiet, id_, alert.kind, alert.project, alert.host)[:_SILENCES],
         )  # fmt: skip
 
     async def acknowledge(self, request: web.Request) -> web.StreamResponse:
@@ -75,19 +84,8 @@ class Incidents:
 
     async def silence(self, request: web.Request) -> web.StreamResponse:
         """By a length in hours or a time in UTC; neither of them ends a silence."""
-        form = await read_form(request)
-        length, until = str(form.get("length", "")), str(form.get("until", "")).strip()
-        at: datetime | None = None
-        if until:
-            try:
-                told = datetime.fromisoformat(until)
-                at = told if told.tzinfo else told.replace(tzinfo=UTC)
-            except ValueError:
-                mistake = "until: should be a time such as 2026-11-20T14:00"
-                return await self.show(request, mistake, 400)
-        elif length in _LENGTHS:
-            at = self.clock() + timedelta(hours=int(length))
-        body = {"until": utc(at), "note": str(form.get("note", ""))}
+        typed = await forms.typed(request, ("length", "until", "note"))
+        body = {"until": None, **forms.length(typed), "note": typed["note"]}
         id_ = request.match_info["id"]
         return await self._did(request, self.doing.silence_as(request[WHO], id_, body))
 

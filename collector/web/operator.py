@@ -22,6 +22,7 @@ from collector.web.runbooks import Runbooks
 from collector.web.setup import Setup
 from collector.web.signature import SignaturePage
 from collector.web.signin import SignIn
+from collector.web.silences import SilenceForms
 from collector.web.trying import Trying
 
 _STATIC = Path(__file__).parent / "static"
@@ -63,7 +64,9 @@ def page_routes(
     ]
 
 
-def incident_routes(incidents: Incidents, host: HostPage, signature: SignaturePage) -> list[Route]:
+def incident_routes(
+    incidents: Incidents, host: HostPage, signature: SignaturePage, silences: SilenceForms
+) -> list[Route]:
     one = "/alerts/{id:[^/]+}"
     return [
         Route("GET", "/alerts", incidents.list_all, Role.VIEWER),
@@ -72,6 +75,8 @@ def incident_routes(incidents: Incidents, host: HostPage, signature: SignaturePa
         Route("POST", f"{one}/silence", incidents.silence, Role.OPERATOR),
         Route("POST", f"{one}/resolve", incidents.resolve, Role.OPERATOR),
         Route("POST", f"{one}/note", incidents.note, Role.OPERATOR),
+        Route("POST", "/silences", silences.add, Role.OPERATOR),
+        Route("POST", "/silences/{id:[^/]+}/end", silences.end, Role.OPERATOR),
         Route("GET", "/hosts/{project:[^/]+}/{host:[^/]+}", host.show, Role.VIEWER),
         Route("GET", "/signatures/{id:[^/]+}", signature.show, Role.VIEWER),
         Route("POST", "/signatures/{id:[^/]+}/relabel", signature.relabel, Role.OPERATOR),

@@ -15,9 +15,10 @@ from aiohttp import web
 from collector.detect.judgement import Cause
 from collector.detect.steps import next_steps
 from collector.errors import NotFoundError, PinfallError
-from collector.store import causes, signatures, timeline, violations
-from collector.web import rendering, reported
+from collector.store import causes, signatures, silences, timeline, violations
+from collector.web import rendering, reported, silenced
 from collector.web.access import Role
+from collector.web.api.alerts import NOTE
 from collector.web.api.causes import Causes, signature_id
 from collector.web.guard import WHO, read_form
 from collector.web.situation import reached, situation
@@ -48,12 +49,14 @@ class SignaturePage:
             known = await situation(
                 connection, row, said or judged["label"], judged["evidence"], told, reach, now
             )
+            quiet = await silences.listed(connection, now)
         return rendering.page(
             request, "signature.html", now, status=400 if mistake else 200, mistake=mistake, row=row,
             hex=id_.hex(), meaning=reported.MEANING, judged=judged, label=said or judged["label"],
             said=said is not None, relabels=relabels, steps=next_steps(now, known), reach=reach,
             labels=[*Cause], issuers=json.loads(row["issuer_path"]), violations=told,
-            operates=request[WHO].role.may(Role.OPERATOR),
+            operates=request[WHO].role.may(Role.OPERATOR), lengths=silenced.LENGTHS, most=NOTE,
+            silences=silenced.shown(one for one in quiet if one["signature"] == id_),
         )  # fmt: skip
 
     async def relabel(self, request: web.Request) -> web.StreamResponse:

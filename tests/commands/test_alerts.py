@@ -142,7 +142,7 @@ async def test_closed_as_forged(site: Site, command: Command) -> None:
 @pytest.mark.parametrize(("arguments", "words"), [
     (("show", "nobody"), "there is no alert 'nobody'"),
     (("silence", "a1", "--for", "4 hours"), "--for: '4 hours' is no time such as 30m"),
-    (("silence", "a1", "--for", "99999d"), "until: should lie ahead"),
+    (("silence", "a1", "--for", "99999d"), "for: should lie ahead"),
     (("silence", "a1", "--until", "tomorrow"), "--until: 'tomorrow' is no time"),
     (("silence", "a1", "--until", "2020-01-01T00:00Z"), "until: should lie ahead"),
     (("note", "a1", " "), "note: is missing"),

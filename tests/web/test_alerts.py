@@ -256,7 +256,12 @@ async def test_a_silence_that_ends_leaves_what_others_silence(site: Site, clock:
         "alert.silenced", "silence.added", "silence.added", "silence.removed",
     ]  # fmt: skip
     clock.now = NOON + HOUR
-    assert (await site.call("GET", f"{V1}/silences")).json == {"silences": []}
+    (left,) = (await site.call("GET", f"{V1}/silences")).json["silences"]
+    assert (left["alert"], left["created_by"]) == ("c", "this machine")
+    told = (await site.call("GET", f"{V1}/silences?state=all")).json["silences"]
+    assert [(one["host"], one["ended_by"]) for one in told] == [
+        ("c.example.com", None), ("b.example.com", None), (None, "this machine"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("body", "words"), [

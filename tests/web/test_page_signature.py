@@ -128,7 +128,13 @@ async def test_who_only_reads_has_no_form(site: Site, chosen: dict[str, Any]) ->
     place = await only(site)
     viewer = await site.token("viewer", "viewer", by=FIRST)
     assert (await look(site, place, viewer)).fields == []
-    assert (await look(site, place, FIRST)).fields == ["label", "note"]
+    assert (await look(site, place, FIRST)).fields == [
+        "label",
+        "note",
+        "silence-length",
+        "silence-until",
+        "silence-note",
+    ]
 
 
 CHOSEN = ("app-bundle-id", "app-version", "app-platform", "app-platform-version", "trustkit-version",

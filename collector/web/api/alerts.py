@@ -6,6 +6,7 @@ takes that in with its next look. Only then is a resolved alert over, and only t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,9 +18,10 @@ from aiohttp import web
 from collector.alert import Acknowledged, Alert, State, to_json
 from collector.errors import ConflictError, PinfallError
 from collector.reports.line import utc
-from collector.store import alert_orders, alerts
+from collector.store import alert_orders, alerts, projects, silences
 from collector.store.alert_orders import What
 from collector.store.connect import Connection
+from collector.store.silences import Silence
 from collector.web.access import Who
 from collector.web.api import asked
 from collector.web.api.change import Change, Changes
@@ -27,6 +29,8 @@ from collector.web.guard import WHO
 
 NOTE = 1000  # characters
 LONGEST = timedelta(days=366)  # of a silence
+_LENGTH = re.compile(r"(\d{1,5})([mhd])", re.ASCII)
+_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 _ENDS = frozenset({What.RESOLVE, What.FORGED})
 _FILTERS: dict[str, asked.Read] = {
     "state": asked.one_of(*State), "project": asked.text, "host": asked.text, "limit": asked.limit,
@@ -70,25 +74,48 @@ class Alerts:
             return await whole(change.connection, id_)
 
     async def silence(self, request: web.Request) -> web.Response:
-        """{"until": RFC 3339 or null, "note"}; null ends a silence."""
-        told = await asked.body(request, {"until": False, "note": False})
+        """{"until": RFC 3339 or null, or "for": "4h", and "note"}; until null ends a silence."""
+        told = await asked.body(request, {"until": False, "for": False, "note": False})
         id_ = request.match_info["id"]
         return web.json_response(await self.silence_as(request[WHO], id_, told))
 
     async def silence_as(self, who: Who, id_: str, told: Mapping[str, Any]) -> dict[str, Any]:
-        if "until" not in told:
+        if "until" not in told and told.get("for") is None:
             raise PinfallError("until: is missing; null ends a silence")
-        until, note = read_until(told["until"], self.changes.clock()), read_note(told)
-        details = {"until": utc(until), "note": note}
-        said = f"silenced until {utc(until)}" if until else "ended the silence"
-        async with self.changes.by(who, "alert.silenced", id_, **details) as change:
+        now, ends = self.changes.clock(), told.get("for") is None and told["until"] is None
+        until = None if ends else read_end(told, now)
+        note = read_note(told)
+        async with self.changes.by(
+            who, "alert.silenced", id_, until=utc(until), note=note
+        ) as change:
+            await silences.one_at_a_time(change.connection)
             one = await alerts.held(change.connection, id_)
-            change.is_one = bool(note) or one.silenced_until != until
+            was = await alerts.said_until(change.connection, id_)
+            change.is_one = bool(note) or was != until
             if change.is_one:
                 change.details["host"] = one.host
-                await alerts.silence(change.connection, id_, until)
-                await self._ordered(change, id_, What.SILENCE, who, said, note, until)
+                await self._silence(change, one, until, who, note)
             return await whole(change.connection, id_)
+
+    async def unsilence(self, change: Change, id_: str, who: Who) -> None:
+        """Within a change of somebody's. Raises NotFoundError."""
+        one = await alerts.held(change.connection, id_)
+        change.details["host"] = one.host
+        await self._silence(change, one, None, who, "")
+
+    async def _silence(
+        self, change: Change, one: Alert, until: datetime | None, who: Who, note: str
+    ) -> None:
+        """In place of what was said of this alert before."""
+        now, connection = self.changes.clock(), change.connection
+        await silences.end_of_alert(connection, one.id, now=now, who=who.name)
+        if until is not None:
+            project = (await projects.one(connection, one.project))["id"]
+            what = Silence(project, one.host, one.kind, until, alert=one.id)
+            await silences.add(connection, what, note=note, now=now, who=who.name)
+        await alerts.silence(connection, one.id, until)
+        said = f"silenced until {utc(until)}" if until else "ended the silence"
+        await self._ordered(change, one.id, What.SILENCE, who, said, note, until)
 
     async def resolve(self, request: web.Request) -> web.Response:
         """{"forged", "note"}; forged: its reports were made up, nothing of it is remembered."""
@@ -160,18 +187,28 @@ async def whole(connection: Connection, id_: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def read_until(value: object, now: datetime) -> datetime | None:
-    """A time that is to come; null: none. Raises PinfallError."""
-    if value is None:
-        return None
-    if not isinstance(value, str):
+def read_end(told: Mapping[str, Any], now: datetime) -> datetime:
+    """When a silence ends: "until", a time that is to come, or "for", a length. Raises PinfallError."""
+    length, value = told.get("for"), told.get("until")
+    if length is not None and value is not None:
+        raise PinfallError("for: cannot be said with until")
+    if length is not None:
+        found = _LENGTH.fullmatch(length) if isinstance(length, str) else None
+        if found is None:
+            raise PinfallError("for: should be a length such as 30m, 4h, 2d")
+        until = now + int(found[1]) * _UNITS[found[2]]
+    elif value is None:
+        raise PinfallError("until: is missing, or for")
+    elif not isinstance(value, str):
         raise PinfallError("until: should be a text, or null")
-    try:
-        until = asked.time(value)
-    except ValueError as error:
-        raise PinfallError(f"until: {error}") from None
+    else:
+        try:
+            until = asked.time(value)
+        except ValueError as error:
+            raise PinfallError(f"until: {error}") from None
     if not now < until <= now + LONGEST:
-        raise PinfallError(f"until: should lie ahead, by at most {LONGEST.days} days")
+        name = "until" if length is None else "for"
+        raise PinfallError(f"{name}: should lie ahead, by at most {LONGEST.days} days")
     return until
 
 

@@ -162,6 +162,8 @@ _RELEASE: dict[str, Schema] = {
     "starts": nullable(_TIME),
 }
 _ALERT = [_path("id", "As the list shows it.")]
+_LENGTH: Schema = nullable({"type": "string", "pattern": r"^[0-9]{1,5}[mhd]$"})
+_SIGNATURE_ID: Schema = {"type": "string", "pattern": "^[0-9a-fA-F]{32}$"}
 _ALERT_NOTE: Schema = nullable({"type": "string", "maxLength": ALERT_NOTE})
 V, P, O = Role.VIEWER, Role.PIPELINE, Role.OPERATOR  # noqa: E741
 
@@ -433,7 +435,8 @@ def _paths() -> Schema:
         "/alerts/{id}/silence": {
             "post": _operation("silenceAlert", "Tell nobody of it until then; null ends that.", O,
                                ref("AlertWithTimeline"), parameters=_ALERT,
-                               takes=_object({"until": nullable(_TIME)}, note=_ALERT_NOTE)),
+                               takes=_object({}, until=nullable(_TIME), **{"for": _LENGTH},
+                                             note=_ALERT_NOTE)),
         },
         "/alerts/{id}/resolve": {
             "post": _operation("resolveAlert", "Close it by hand; the watcher does so with its next look. It stays"
@@ -447,13 +450,22 @@ def _paths() -> Schema:
                                    {"note": {"type": "string", "minLength": 1, "maxLength": ALERT_NOTE}})),
         },
         "/silences": {
-            "get": _operation("listSilences", "Silences that last, the one that ends first before the others.", V,
-                              _object({"silences": listed(ref("Silence"))})),
-            "post": _operation("addSilence", "Tell nobody of alerts that match all that is said, of which there is"
-                               " at least one: `project`, `host` (a pattern), `kind`.", O,
+            "get": _operation("listSilences", "Silences that last, the one that ends first before the others; with"
+                              " `state` all, then those of the last 30 days that are over.", V,
+                              _object({"silences": listed(ref("Silence"))}), parameters=[
+                                  _parameter("state", {"enum": ["active", "all"]}, "(default: active)")]),
+            "post": _operation("addSilence", "Tell nobody until then, and look as before. Of alerts that match all of"
+                               " `project`, `host` (a pattern) and `kind` that is said; or of what a `signature` shows,"
+                               " unless other signatures show a break as well; or of what comes from a `network`"
+                               " (CIDR, also with `project` and `host`): it is counted and shown, and never an alert;"
+                               " or of one `alert`. `wide`: a network wider than a /8, or an IPv6 /16.", O,
                                ref("SilenceWithAlerts"), status=201, takes=_object(
-                                   {"until": _TIME}, project=nullable(_NAME), host=nullable(_PATTERN),
-                                   kind=nullable({"enum": [*AlertKind]}), note=_ALERT_NOTE)),
+                                   {}, project=nullable(_NAME), host=nullable(_PATTERN),
+                                   kind=nullable({"enum": [*AlertKind]}), signature=nullable(_SIGNATURE_ID),
+                                   network=nullable({"type": "string", "minLength": 3, "maxLength": 49}),
+                                   alert=nullable({"type": "string"}),
+                                   wide={"type": "boolean", "default": False}, until=nullable(_TIME),
+                                   **{"for": _LENGTH}, note=_ALERT_NOTE)),
         },
         "/silences/{id}": {
             "delete": _operation("removeSilence", "End a silence: what it alone silenced is heard of again.", O,

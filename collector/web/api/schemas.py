@@ -79,8 +79,10 @@ _ALERT: dict[str, Schema] = {
     "dedup_key": _TEXT,
 }  # fmt: skip
 _SILENCE: dict[str, Schema] = {
-    "id": _COUNT, "project": _OPTIONAL_TEXT, "host": _OPTIONAL_TEXT, "kind": _OPTIONAL_TEXT, "until": _TIME,
-    "created_at": _TIME, "created_by": _TEXT, "note": _TEXT,
+    "id": _COUNT, "project": _OPTIONAL_TEXT, "host": _OPTIONAL_TEXT, "kind": _OPTIONAL_TEXT,
+    "signature": _OPTIONAL_TEXT, "network": _OPTIONAL_TEXT, "alert": _OPTIONAL_TEXT, "until": _TIME,
+    "created_at": _TIME, "created_by": _TEXT, "note": _TEXT, "ended_at": _OPTIONAL_TIME,
+    "ended_by": _OPTIONAL_TEXT,
 }  # fmt: skip
 
 PIN_SET: dict[str, Schema] = {
@@ -305,7 +307,9 @@ SCHEMAS: Schema = {
         notes=listed(_of("What somebody did or said.", at=_TIME, who=_TEXT, note=_TEXT)),
         ordered=listed(_of("One order.", what={"enum": [*What]}, who=_TEXT, at=_TIME, until=_OPTIONAL_TIME)),
     )),
-    "Silence": _of("Nobody hears of alerts that match. Null: of any.", **_SILENCE),
+    "Silence": _of("Nobody hears of what matches; it is looked at as before. Of a place (`project`, `host`, `kind`;"
+                   " null: any), of a `signature`, of a `network`, or of an `alert`. `ended_at`: before its time.",
+                   **_SILENCE),
     "SilenceWithAlerts": _of("`alerts`: those that fire, and were changed by it.", **_SILENCE,
                              alerts=listed(_TEXT)),
     # As lenient as reports are: what is not needed for counting never refuses a window.
