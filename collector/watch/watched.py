@@ -6,6 +6,7 @@ no chain, all that cannot be told), which may page. The other ones are tickets a
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ import msgspec
 from collector.detect.baseline import HOURS
 from collector.detect.gates import Facts
 from collector.detect.kinds import AlertKind
-from collector.detect.memory import Memory
+from collector.detect.memory import Learned, Memory
 from collector.detect.spike import look
 from collector.detect.spike_state import NOTHING_KNOWN, Known, State, Verdict
 from collector.detect.windows import Minute, Windows
@@ -25,15 +26,18 @@ from collector.store.minutes import UNTRUSTED
 
 SELF, INTERCEPTION, UNKNOWN = "self", "interception", "unknown"
 STREAMS = (SELF, INTERCEPTION, UNKNOWN, UNTRUSTED)
+_CATCH_UP = 60  # minutes that are looked at one by one, also where nothing came
+_REMEMBERED = 24  # hours after which what was learned is old: minutes of 26 are read
 _BESIDE = 10  # installs of the other classes, an hour and operator network
 Counts = Mapping[str, Mapping[int, Mapping[bytes, int]]]  # class, minute, operator: installs
 
 
 class Kept(msgspec.Struct):
-    """As it is stored: states of spikes by stream, alerts by kind with their ids."""
+    """As it is stored: states of spikes and what was learned by stream, alerts by kind with their ids."""
 
     spikes: dict[str, State] = {}
     alerts: dict[str, tuple[str, AlertState]] = {}
+    learned: dict[str, Learned] = {}
 
 
 @dataclass(slots=True)
@@ -61,15 +65,20 @@ class Watched:
 
     def learn(self, hours: Mapping[str, Mapping[int, int]], first_hour: int, now: int) -> None:
         """hours: by stream, newly affected installs of each hour since 1970 that has some. first_hour:
-        when the host was admitted."""
+        when the host was admitted. What was stored is taken first: it expects what it expected before,
+        whoever holds it."""
         last = now // 60 - 1
         start = max(last - HOURS + 1, first_hour)
         for stream in STREAMS:
+            # A host that is new to us begins now: what was before is in no window.
+            self.kept.spikes.setdefault(stream, State(evaluated_to=now - 1, restart=0))
+            learned = self.kept.learned.get(stream)
+            if learned is not None and 0 <= now // 60 - learned.hour <= _REMEMBERED:
+                self.memories[stream] = Memory.again(learned, chains=stream is not UNKNOWN)
+                continue
             told = hours.get(stream, {})
             counts = [told.get(hour, 0) for hour in range(start, last + 1)]
             self.memories[stream] = Memory(counts, last, chains=stream is not UNKNOWN)
-            # A host that is new to us begins now: what was before is in no window.
-            self.kept.spikes.setdefault(stream, State(evaluated_to=now - 1, restart=0))
 
     def remember(self, counts: Counts, now: int) -> None:
         """Hours that are over, as counts of now have them: what was taken back is gone from them."""
@@ -108,20 +117,26 @@ class Watched:
         memory, state = self.memories[stream], self.kept.spikes[stream]
         minutes = _minutes(stream, counts)
         last = min(state.evaluated_to, now)
-        # Minutes that were missed are looked at one by one where something can come of it.
+        # Minutes that were missed are looked at one by one, as they would have been. Where many were,
+        # only if something can come of it.
         missed = any(last < minute.at < now for minute in minutes) or state.incident is not None
-        start = max(last + 1, now - 1440) if missed else now
+        start = max(last + 1, now - 1440) if missed or now - last <= _CATCH_UP else now
+        start = min(start, now)
+        first = bisect_left(minutes, start, key=lambda minute: minute.at)
+        memory.windows, coming = Windows(minutes[:first], state.restart), iter(minutes[first:])
+        following = next(coming, None)
         verdict = None
-        for at in range(min(start, now), now + 1):
-            memory.windows = Windows(
-                (minute for minute in minutes if minute.at <= at), state.restart
-            )
+        for at in range(start, now + 1):
+            while following is not None and following.at <= at:
+                memory.windows.add(following)
+                following = next(coming, None)
             verdict, state = look(memory, state, facts, at, known)
         assert verdict is not None
         self.kept.spikes[stream] = state
         return verdict
 
     def to_json(self) -> str:
+        self.kept.learned |= {name: memory.learned() for name, memory in self.memories.items()}
         return msgspec.json.encode(self.kept).decode()
 
 
