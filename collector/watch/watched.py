@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -104,18 +105,29 @@ class Watched:
         return found
 
     def look(
-        self, counts: Counts, facts: Mapping[str, Facts], now: int, known: Known = NOTHING_KNOWN
+        self,
+        counts: Counts,
+        facts: Mapping[str, Facts],
+        now: int,
+        known: Known = NOTHING_KNOWN,
+        late: Mapping[int, int] = MappingProxyType({}),
     ) -> dict[str, Verdict]:
-        """Judge each minute that was not judged yet, up to ``now``; the verdicts of now."""
-        return {
-            stream: self._look(stream, counts, facts[stream], now, known if stream == SELF or
-                               facts[stream].pages else NOTHING_KNOWN)
-            for stream in STREAMS
-        }  # fmt: skip
+        """Judge each minute that was not judged yet, up to ``now``; the verdicts of now. late: of the
+        class that may page, installs that failed before the known fix and told after it, by minute."""
+        found = {}
+        for stream in STREAMS:
+            if stream == SELF or facts[stream].pages:
+                minutes = _minutes(stream, counts, known.fix, late)
+                found[stream] = self._look(stream, minutes, facts[stream], now, known)
+            else:
+                minutes = _minutes(stream, counts)
+                found[stream] = self._look(stream, minutes, facts[stream], now, NOTHING_KNOWN)
+        return found
 
-    def _look(self, stream: str, counts: Counts, facts: Facts, now: int, known: Known) -> Verdict:
+    def _look(
+        self, stream: str, minutes: Sequence[Minute], facts: Facts, now: int, known: Known
+    ) -> Verdict:
         memory, state = self.memories[stream], self.kept.spikes[stream]
-        minutes = _minutes(stream, counts)
         last = min(state.evaluated_to, now)
         # Minutes that were missed are looked at one by one, as they would have been. Where many were,
         # only if something can come of it.
@@ -150,17 +162,27 @@ def kept_of(text: str | None) -> Kept:
         return Kept()
 
 
-def _minutes(stream: str, counts: Counts) -> list[Minute]:
-    """In order. Failures of class self by mistake are a share of all others, so those stand beside."""
+def _minutes(
+    stream: str,
+    counts: Counts,
+    fix: int | None = None,
+    late: Mapping[int, int] = MappingProxyType({}),
+) -> list[Minute]:
+    """In order. What was received before the fix failed before it. Failures of class self by mistake are
+    a share of all others, so those stand beside."""
     own = counts.get(stream, {})
     others = _others(stream, counts) if stream in (SELF, UNKNOWN) else {}
-    return [
-        Minute(
-            at=at, own=sum(own.get(at, {}).values()), beside=others.get(at, 0),
-            by_operator=dict(own.get(at, {})),
+    found = []
+    for at in sorted({*own, *others}):
+        by_operator = dict(own.get(at, {}))
+        installs = sum(by_operator.values())
+        before = 0 if fix is None else installs if at < fix else min(installs, late.get(at, 0))
+        found.append(
+            Minute(
+                at=at, own=installs, beside=others.get(at, 0), late=before, by_operator=by_operator
+            )
         )
-        for at in sorted({*own, *others})
-    ]  # fmt: skip
+    return found
 
 
 def _others(stream: str, counts: Counts) -> dict[int, int]:

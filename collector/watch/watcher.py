@@ -42,6 +42,7 @@ from collector.watch.watched import SELF, UNKNOWN, Counts, Watched, grouped, kep
 log = structlog.get_logger()
 
 _BACK = timedelta(hours=26)  # of which minutes are read
+_LATE = timedelta(hours=3)  # of which those are looked for who failed before a fix
 _SAVE = 10  # minutes between two states of a host where nothing happens
 _SOME = 100  # hosts that are judged before others get their turn
 
@@ -138,7 +139,8 @@ class Watcher:
             counts = grouped(
                 await minutes.by_minute(connection, now - _BACK, now + timedelta(minutes=1))
             )
-            known = await world(connection, {host for _, host in self._hosts}, now)
+            spiking = {watched.host for watched in self._hosts.values() if watched.is_open()}
+            known = await world(connection, {host for _, host in self._hosts}, spiking, now)
             suspected = await incidents.labelled(connection, now - timedelta(days=1), rules.SUSPECT)
             muted = await silences.active(connection, now)
             lost = await self._lost(connection, now)
@@ -196,9 +198,9 @@ class Watcher:
         own = SELF if tells_chains or not counts.get(UNKNOWN) else UNKNOWN
         state = watched.kept.spikes[own]
         opened = state.incident.opened if state.incident else None
-        verdicts = watched.look(
-            counts, facts, minute(now), known.known(watched.project, watched.host, opened, now)
-        )
+        with_it = known.known(watched.project, watched.host, opened, now)
+        late = await self._late(watched, own, with_it.fix, now)
+        verdicts = watched.look(counts, facts, minute(now), with_it, late)
         found = [
             rules.beside(stream, verdict)
             for stream, verdict in verdicts.items()
@@ -220,6 +222,17 @@ class Watcher:
         days = watched.days(counts, minute(now))
         found.append(Found(AlertKind.REPORTING_SILENT, rules.silent(days, minute(now))))
         return found
+
+    async def _late(
+        self, watched: Watched, class_: str, fix: int | None, now: datetime
+    ) -> dict[int, int]:
+        """Installs that told after the fix, and failed before it."""
+        if fix is None:
+            return {}
+        at = datetime.fromtimestamp(60 * fix, UTC)
+        since = max(at, now - _LATE)
+        async with self.pool.acquire() as connection:
+            return await minutes.late(connection, watched.project, watched.host, class_, since, at)
 
     async def _lost(self, connection: Connection, now: datetime) -> dict[int, int]:
         """Items shed since the last look, by project."""
