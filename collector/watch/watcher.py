@@ -64,13 +64,18 @@ class Watcher:
         default_factory=dict
     )  # installs of each host, as last judged
     _shed: tuple[datetime, dict[int, int]] | None = None
+    _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def look(self, epoch: int) -> bool:
         """By the holder of the lease, every few seconds. Whether hosts were judged: each minute, and
-        as soon as something new was counted.
+        as soon as something new was counted. One at a time: who comes while it runs waits for it.
 
         Raises StaleEpochError, and what asyncpg raises; then the next look begins anew.
         """
+        async with self._looking:
+            return await self._look(epoch)
+
+    async def _look(self, epoch: int) -> bool:
         now = self.clock()
         try:
             if epoch != self._epoch:
