@@ -294,9 +294,11 @@ def _duty(
     # A name of this start: who comes back under an old one would be taken for the one that still holds it.
     lease = Lease(core.pool, f"{socket.gethostname()}/{uuid4().hex[:12]}")
     settling = Settling(core.pool, configs, core.settings.pages_url, config.runbooks)
+    judging = Judging(core.pool, core.clock, public_roots())
     watcher = Watcher(
-        core.pool, core.metrics, core.clock, settling, lambda: _one_address(core, fleet)
-    )
+        core.pool, core.metrics, core.clock, settling, lambda: _one_address(core, fleet),
+        judging.at_once,
+    )  # fmt: skip
     sender = Sender(core.pool, ways, core.metrics, core.clock)
     blind = Blind(ways, core.clock)
     return Duty(

@@ -27,7 +27,7 @@ SUSPECT = ("expired_or_clock", "misissuance_suspected", "unknown")
 _OWN_KINDS = {
     "wrong_environment": AlertKind.WRONG_ENVIRONMENT, "wrong_pins": AlertKind.WRONG_PINS,
 }  # fmt: skip
-_OWN = (AlertKind.PIN_FAILURE_SPIKE, *_OWN_KINDS.values())
+OWN_KINDS = (AlertKind.PIN_FAILURE_SPIKE, *_OWN_KINDS.values())
 SUSPECT_KINDS = (AlertKind.OWN_CERTIFICATE_EXPIRED, AlertKind.MISISSUANCE_SUSPECTED)
 ONLY_WHERE_TOLD = frozenset({AlertKind.COLLECTOR_LOSING_REPORTS, AlertKind.ONE_ADDRESS})
 _BESIDE = {
@@ -50,7 +50,7 @@ class Found:
 
 def own_kind(watched: Watched, label: str) -> AlertKind:
     """Failures against our own chain are one alert, named by its cause when it opened."""
-    for kind in _OWN:
+    for kind in OWN_KINDS:
         held = watched.alert(kind)
         if held is not None and held[1].stage.value != "resolved":
             return kind

@@ -9,7 +9,7 @@ slept through the end of its lease changes nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -49,13 +49,15 @@ _SOME = 100  # hosts that are judged before others get their turn
 
 @dataclass(slots=True)
 class Watcher:
-    """``one_address``: what the listener warns of, if it does."""
+    """``one_address``: what the listener warns of, if it does. ``judge``: works out the cause of a
+    signature at once."""
 
     pool: asyncpg.Pool
     metrics: Metrics
     clock: Callable[[], datetime]
     settling: Settling
     one_address: Callable[[], str | None] = lambda: None
+    judge: Callable[[bytes], Awaitable[None]] | None = None
     _epoch: int | None = None
     _hosts: dict[tuple[int, str], Watched] = field(default_factory=dict)
     _mark: tuple[int, int] | None = None
@@ -218,15 +220,31 @@ class Watcher:
             since = datetime.fromtimestamp(
                 60 * min(state.incident.opened - 30 if state.incident else minute(now),
                          verdict.tau or 10**9), UTC)  # fmt: skip
-            async with self.pool.acquire() as connection:
-                told = await around(
-                    connection, place, own, max(since, now - timedelta(days=7)), now
-                )
+            told = await self._told(watched, place, own, max(since, now - timedelta(days=7)), now)
         found.append(rules.own_spike(watched, verdict, told, known, now, chains=own == SELF))
         watched.remember(counts, minute(now))
         days = watched.days(counts, minute(now))
         found.append(Found(AlertKind.REPORTING_SILENT, rules.silent(days, minute(now))))
         return found
+
+    async def _told(
+        self, watched: Watched, place: Place, own: str, since: datetime, now: datetime
+    ) -> Around:
+        """What the spike is about. Before people read of it first, its cause is worked out: else they
+        would read that it is not known, and hear of it again a moment later."""
+        async with self.pool.acquire() as connection:
+            told = await around(connection, place, own, since, now)
+        if self.judge is None or told.crowd.signature is None or _fires(watched, rules.OWN_KINDS):
+            return told
+        try:
+            await self.judge(told.crowd.signature)
+        except STORE_DOWN:
+            raise
+        except Exception as error:  # noqa: BLE001 (a page with no cause is better than none)
+            log.error("judge.failed", host=place.host, error=type(error).__name__)
+            return told
+        async with self.pool.acquire() as connection:
+            return await around(connection, place, own, since, now)
 
     async def _late(
         self, watched: Watched, class_: str, fix: int | None, now: datetime

@@ -103,6 +103,36 @@ async def test_a_take_over_tells_nobody_twice(story: Story, site: Site) -> None:
     assert len(await story.alerts()) == 1
 
 
+@pytest.mark.parametrize("early", [(), ("causes",)])
+async def test_what_people_read_first_has_its_cause(story: Story, early: tuple[str, ...]) -> None:
+    """Also where none was worked out yet."""
+    await story.rotate()
+    story.clock.now += MINUTE
+    await story.fail(3)
+    await tick(story.site, "count", *early, "watch")
+    story.clock.now += MINUTE / 4
+    await story.fail(9)
+    await tick(story.site, "count", "watch", "send")
+    (told,) = story.receiver.asked
+    assert told.json["cause"]["label"] == "own_rotation"
+    await story.wait(10)
+    assert story.heard() == [("pin_failure_spike", "firing")]
+
+
+async def test_a_cause_that_cannot_be_worked_out_delays_no_page(story: Story) -> None:
+    async def fails(_: bytes) -> None:
+        raise LookupError("signature")
+
+    await story.rotate()
+    story.clock.now += MINUTE
+    await story.fail(12)
+    await tick(story.site, "count")
+    pool = story.site.pool
+    watcher = Watcher(pool, Metrics(), story.clock, Settling(pool), judge=fails)
+    await watcher.look(await pool.fetchval("SELECT epoch FROM watcher_lease"))
+    assert await story.page() is not None
+
+
 async def test_looks_at_the_same_time_are_one_after_the_other(story: Story) -> None:
     await story.rotate()
     story.clock.now += MINUTE
