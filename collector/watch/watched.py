@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from collector.detect.baseline import HOURS
 from collector.detect.gates import Facts
@@ -138,11 +139,13 @@ class Watched:
         memory.windows, coming = Windows(minutes[:first], state.restart), iter(minutes[first:])
         following = next(coming, None)
         verdict = None
+        # What connects now says nothing of minutes that were missed.
+        before = replace(known, successes=None, retries=None)
         for at in range(start, now + 1):
             while following is not None and following.at <= at:
                 memory.windows.add(following)
                 following = next(coming, None)
-            verdict, state = look(memory, state, facts, at, known)
+            verdict, state = look(memory, state, facts, at, known if at == now else before)
         assert verdict is not None
         self.kept.spikes[stream] = state
         return verdict

@@ -34,6 +34,7 @@ from collector.store.connect import STORE_DOWN, Connection
 from collector.store.lease import StaleEpochError
 from collector.watch import rules
 from collector.watch.knowing import World, minute, world
+from collector.watch.recovering import Recovering
 from collector.watch.rules import Found
 from collector.watch.settling import Settling, remembered
 from collector.watch.telling import Around, Place, around
@@ -66,6 +67,7 @@ class Watcher:
         default_factory=dict
     )  # installs of each host, as last judged
     _shed: tuple[datetime, dict[int, int]] | None = None
+    _recovering: Recovering = field(default_factory=Recovering)
     _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def look(self, epoch: int) -> bool:
@@ -206,6 +208,11 @@ class Watcher:
         state = watched.kept.spikes[own]
         opened = state.incident.opened if state.incident else None
         with_it = known.known(watched.project, watched.host, opened, now)
+        if opened is not None:
+            async with self.pool.acquire() as connection:
+                with_it = await self._recovering.known(
+                    connection, watched.place, own, state, with_it, minute(now)
+                )
         late = await self._late(watched, own, with_it.fix, now)
         verdicts = watched.look(counts, facts, minute(now), with_it, late)
         found = [
