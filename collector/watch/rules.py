@@ -65,8 +65,8 @@ def own_spike(
     lead, share = lead_of(told.crowd)
     change = newest(world.changes(watched.project, watched.host), minute(now))
     summary = saying.spike(
-        verdict, minute(now), chains=chains, source=change.source if change else None, lead=lead,
-        share=share,
+        verdict, minute(now), chains=chains, third_party=told.third_party, lead=lead, share=share,
+        source=change.source if change else None,
     )  # fmt: skip
     leaf = told.crowd.leaf or ""
     finding = of_spike(

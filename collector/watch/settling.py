@@ -44,12 +44,14 @@ _GIVEN = {
 
 @dataclass(slots=True)
 class Settling:
-    """``pages``: URL of the operator's pages; ``runbooks``: URLs by kind of alert, of pinfall.toml."""
+    """``pages``: URL of the operator's pages; ``runbooks``: URLs by kind of alert, and ``third_parties``:
+    hosts that are somebody else's, of pinfall.toml."""
 
     pool: asyncpg.Pool
     channels: Sequence[ChannelConfig] = ()
     pages: str | None = None
     runbooks: Mapping[str, str] = field(default_factory=dict)
+    third_parties: frozenset[str] = frozenset()
 
     async def settle(
         self, watched: Watched, found: Sequence[Found], muted: Sequence[silences.Silence],
@@ -101,7 +103,7 @@ class Settling:
             told = one.told
             if told is None:
                 since = state.started_at - timedelta(hours=1)
-                told = await around(connection, place, one.class_, since, now)
+                told = await around(connection, place, one.class_, since, now, self.third_parties)
             alert = compose(
                 place, one.kind, id_, state, one.finding, told, one.expected, now, self.pages,
                 self.runbooks,

@@ -81,6 +81,7 @@ class Watched:
             told = hours.get(stream, {})
             counts = [told.get(hour, 0) for hour in range(start, last + 1)]
             self.memories[stream] = Memory(counts, last, chains=stream is not UNKNOWN)
+        self.kept.learned = {}  # the memories tell it from here on
 
     def remember(self, counts: Counts, now: int) -> None:
         """Hours that are over, as counts of now have them: what was taken back is gone from them."""
@@ -151,8 +152,9 @@ class Watched:
         return verdict
 
     def to_json(self) -> str:
-        self.kept.learned |= {name: memory.learned() for name, memory in self.memories.items()}
-        return msgspec.json.encode(self.kept).decode()
+        learned = {name: memory.learned() for name, memory in self.memories.items()}
+        kept = Kept(self.kept.spikes, self.kept.alerts, learned or self.kept.learned)
+        return msgspec.json.encode(kept).decode()
 
 
 def kept_of(text: str | None) -> Kept:

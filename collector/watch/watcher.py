@@ -239,8 +239,9 @@ class Watcher:
     ) -> Around:
         """What the spike is about. Before people read of it first, its cause is worked out: else they
         would read that it is not known, and hear of it again a moment later."""
+        foreign = self.settling.third_parties
         async with self.pool.acquire() as connection:
-            told = await around(connection, place, own, since, now)
+            told = await around(connection, place, own, since, now, foreign)
         if self.judge is None or told.crowd.signature is None or _fires(watched, rules.OWN_KINDS):
             return told
         try:
@@ -251,7 +252,7 @@ class Watcher:
             log.error("judge.failed", host=place.host, error=type(error).__name__)
             return told
         async with self.pool.acquire() as connection:
-            return await around(connection, place, own, since, now)
+            return await around(connection, place, own, since, now, foreign)
 
     async def _late(
         self, watched: Watched, class_: str, fix: int | None, now: datetime

@@ -133,6 +133,27 @@ async def test_a_cause_that_cannot_be_worked_out_delays_no_page(story: Story) ->
     assert await story.page() is not None
 
 
+@pytest.mark.parametrize("where", ["registered", "pinfall.toml"])
+async def test_a_third_partys_host_is_told_as_one(story: Story, where: str) -> None:
+    pool = story.site.pool
+    watcher = Watcher(pool, Metrics(), story.clock, Settling(pool))
+    if where == "registered":
+        await story.site.call(
+            "POST", "/api/v1/hosts", {"project": "default", "host": HOST, "third_party": True}
+        )
+    else:
+        watcher.settling.third_parties = frozenset({HOST})
+    await story.rotate()
+    story.clock.now += MINUTE
+    await story.fail(12)
+    await tick(story.site, "count", "causes")
+    await watcher.look(await pool.fetchval("SELECT epoch FROM watcher_lease"))
+    (alert,) = await story.alerts()
+    assert alert["summary"].startswith("12 new installs failed pinning against a third party's own")
+    assert alert["next_steps"][0].startswith(f"{HOST} is a third party's: ask its owner")
+    assert not any("Serve" in step for step in alert["next_steps"])
+
+
 async def test_looks_at_the_same_time_are_one_after_the_other(story: Story) -> None:
     await story.rotate()
     story.clock.now += MINUTE
