@@ -28,6 +28,7 @@ _KEYS = timedelta(days=30)  # of rotations that an open spike may have followed
 @dataclass(frozen=True, slots=True)
 class World:
     """Read once a look, for all hosts. ``probed``: hosts whose chain a probe saw lately, with it.
+    ``shipped``: by project and the name that a set is of.
 
     Of hosts with an open spike: ``keys``: their rotations of 30 days; ``shown``: what they serve now;
     ``last_seen``: when each leaf was.
@@ -35,7 +36,7 @@ class World:
 
     turns: Mapping[str, list[Rotation]] = field(default_factory=dict)
     probed: Mapping[str, list[tuple[Certificate, ...]]] = field(default_factory=dict)
-    shipped: Mapping[int, list[ShippedPinSet]] = field(default_factory=dict)
+    shipped: Mapping[tuple[int, str], list[ShippedPinSet]] = field(default_factory=dict)
     successes: Mapping[tuple[int, str], int] = field(default_factory=dict)
     mixed: Mapping[int, datetime] = field(default_factory=dict)  # by rotation
     keys: Mapping[str, list[Rotation]] = field(default_factory=dict)
@@ -43,6 +44,10 @@ class World:
     last_seen: Mapping[str, Mapping[bytes, datetime]] = field(default_factory=dict)
 
     def changes(self, project: int, host: str) -> tuple[Change, ...]:
+        """Rotations. A new app version or pushed pins make none, though clients may break after them: a
+        version is what reports say, so ten of them from five providers would open the window in which
+        five installs page; and of imported pin sets it is not known when they were first imported, since
+        a pipeline may import all of them each day, which would keep the window open for ever."""
         found = []
         for turn in self.turns.get(host, []):
             if turn.project not in (None, project) or turn.state is RotationState.ENDED:
@@ -61,7 +66,10 @@ class World:
         return tuple(found)
 
     def registered(self, project: int, host: str) -> list[ShippedPinSet]:
-        return [one for one in self.shipped.get(project, []) if one.covers_host(host)]
+        above = host.split(".")[1:]
+        names = [host, "*." + ".".join(above), *(".".join(above[n:]) for n in range(len(above)))]
+        sets = (one for name in names for one in self.shipped.get((project, name), ()))
+        return [one for one in sets if one.covers_host(host)]
 
     def known(self, project: int, host: str, opened: int | None, now: datetime) -> Known:
         """opened: when the open spike began."""
@@ -113,9 +121,9 @@ async def world(
     probed: dict[str, list[tuple[Certificate, ...]]] = {}
     for host, _, certificates in await served.served_now(connection, now - _PROBED):
         probed.setdefault(host, []).append(certificates)
-    shipped: dict[int, list[ShippedPinSet]] = {}
+    shipped: dict[tuple[int, str], list[ShippedPinSet]] = {}
     for project, one in told.shipped:
-        shipped.setdefault(project, []).append(one)
+        shipped.setdefault((project, one.host), []).append(one)
     successes = await incidents.successes(connection, now - timedelta(hours=1), now)
     keys: dict[str, list[Rotation]] = {host: [] for host in spiking}
     for turn in told.rotations:
