@@ -18,6 +18,7 @@ _BENCHES = (
     ("queries", "pages and API queries as violations grow tenfold"),
     ("memory", "memory at saturation, and with 2,000 open connections"),
     ("detection", "the spike detector over simulated hosts: pages, and microseconds a look"),
+    ("watcher", "what a look of the watcher costs with thousands of hosts"),
     ("service", "reports over HTTP to pages, in scenarios whose truth is known"),
     ("causes", "which causes are judged right, of cases whose cause is known"),
 )

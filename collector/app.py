@@ -294,10 +294,13 @@ def _duty(
 ) -> Duty:
     # A name of this start: who comes back under an old one would be taken for the one that still holds it.
     lease = Lease(core.pool, f"{socket.gethostname()}/{uuid4().hex[:12]}")
-    settling = Settling(core.pool, configs, core.settings.pages_url, config.runbooks)
+    foreign = frozenset(host.name for host in config.hosts if host.third_party)
+    settling = Settling(core.pool, configs, core.settings.pages_url, config.runbooks, foreign)
+    judging = Judging(core.pool, core.clock, public_roots())
     watcher = Watcher(
-        core.pool, core.metrics, core.clock, settling, lambda: _one_address(core, fleet)
-    )
+        core.pool, core.metrics, core.clock, settling, lambda: _one_address(core, fleet),
+        judging.at_once,
+    )  # fmt: skip
     sender = Sender(core.pool, ways, core.metrics, core.clock)
     blind = Blind(ways, core.clock)
     return Duty(

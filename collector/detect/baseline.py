@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 HOURS = 21 * 24  # that are learned from
 WEEK = 168  # hours
@@ -61,6 +62,18 @@ def learn(counts: Sequence[int], last_hour: int, *, chains: bool) -> Baseline:
     if len(counts) < WARM:
         return cold_baseline(chains=chains)
     counts = counts[-HOURS:]
+    if not any(counts):
+        return _never(len(counts), last_hour % WEEK, chains)
+    return _learned(counts, last_hour, chains)
+
+
+@lru_cache(maxsize=1024)
+def _never(hours: int, last_hour: int, chains: bool) -> Baseline:
+    """Of hosts where nothing failed in so many hours: most are, and each hour all of them learn."""
+    return _learned([0] * hours, last_hour, chains)
+
+
+def _learned(counts: Sequence[int], last_hour: int, chains: bool) -> Baseline:
     first = last_hour - len(counts) + 1
     kept = winsorised(counts)
     sums, hours, squares = [0.0] * WEEK, [0] * WEEK, 0.0

@@ -17,22 +17,34 @@ class Exposure:
 
     __slots__ = ("_first", "_rates", "_sums")
 
-    def __init__(self, first_hour: int, rates: Sequence[float]) -> None:
-        """rates: a minute, one an hour, from ``first_hour`` (hours since 1970) on."""
+    def __init__(self, first_hour: int, rates: Sequence[float], before: float = 0.0) -> None:
+        """rates: a minute, one an hour, from ``first_hour`` (hours since 1970) on. before: the sum that
+        it goes on from."""
         self._first = first_hour
         self._rates = list(rates)
-        self._sums = [0.0, *accumulate(60 * rate for rate in rates)]
+        self._sums = list(accumulate((60 * rate for rate in rates), initial=before))
 
     def add(self, rate: float) -> None:
         """Of the hour after the last."""
         self._sums.append(self._sums[-1] + 60 * rate)
         self._rates.append(rate)
 
+    def keep(self, hours: int) -> None:
+        """Forget all but the newest."""
+        gone = max(0, len(self._rates) - hours)
+        self._first += gone
+        del self._rates[:gone]
+        del self._sums[:gone]
+
+    def rates(self) -> tuple[int, list[float], float]:
+        """What makes it again, as it was to the last digit."""
+        return self._first, list(self._rates), self._sums[0]
+
     def until(self, minute: int) -> float:
         """Before ``minute``, from the start of what is known."""
         hour, rest = divmod(minute - 60 * self._first, 60)
         if hour < 0:
-            return 0.0
+            return self._sums[0]
         if hour >= len(self._rates):
             hour, rest = len(self._rates) - 1, rest + 60 * (hour - len(self._rates) + 1)
         return self._sums[hour] + rest * self._rates[hour]

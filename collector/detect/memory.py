@@ -1,14 +1,32 @@
-"""What the detector holds of one host between two minutes; all of it can be read again from counts."""
+"""What the detector holds of one host between two minutes. Counts can be read again; what was expected
+of an hour, with what was known then, cannot: ``Learned`` is what a store has to keep of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+
+import msgspec
 
 from collector.detect.baseline import HOURS, learn
 from collector.detect.exposure import Exposure, Gap
 from collector.detect.windows import Minute, Windows
 
 _BACK = 26  # hours of which minutes are looked at
+
+
+class Learned(msgspec.Struct, frozen=True, kw_only=True):
+    """With it another memory expects the same, to the last digit.
+
+    hour: the one that goes on, since 1970. length: hours before it; counts: of the last of them, those
+    before all had none. usual, lowest: (first hour, rates, sum before), see ``Exposure``; lowest None: as
+    usual.
+    """
+
+    hour: int
+    length: int
+    counts: list[int]
+    usual: tuple[int, list[float], float]
+    lowest: tuple[int, list[float], float] | None
 
 
 class Memory:
@@ -38,6 +56,27 @@ class Memory:
         self.usual = Exposure(back[0], [baseline.rate[baseline.place(h)] for h in back])
         self.lowest = Exposure(back[0], [baseline.lowest[baseline.place(h)] for h in back])
 
+    @classmethod
+    def again(cls, learned: Learned, *, chains: bool) -> Memory:
+        """As it was when ``learned`` was told; without its minutes."""
+        hours = [0] * (learned.length - len(learned.counts)) + learned.counts
+        memory = cls(hours, learned.hour - 1, chains=chains)
+        memory.usual = Exposure(*learned.usual)
+        memory.lowest = Exposure(*(learned.lowest or learned.usual))
+        return memory
+
+    def learned(self) -> Learned:
+        counts = self._hours
+        first = next((place for place, count in enumerate(counts) if count), len(counts))
+        usual, lowest = self.usual.rates(), self.lowest.rates()
+        return Learned(
+            hour=self.hour,
+            length=len(counts),
+            counts=counts[first:],
+            usual=usual,
+            lowest=None if lowest == usual else lowest,
+        )
+
     @property
     def evidence(self) -> float:
         return self.baseline.evidence[self.baseline.place(self.hour)]
@@ -54,6 +93,8 @@ class Memory:
             place = self.baseline.place(self.hour)
             self.usual.add(self.baseline.rate[place])
             self.lowest.add(self.baseline.lowest[place])
+            self.usual.keep(_BACK + 1)
+            self.lowest.keep(_BACK + 1)
             self.windows.forget(now)
         return was_cold and not self.baseline.cold
 

@@ -22,16 +22,19 @@ def spike(
     now: int,
     *,
     chains: bool,
+    third_party: bool = False,
     source: Source | None = None,
     lead: str = "",
     share: float = 0.0,
 ) -> str:
     """One sentence of a spike at minute ``now`` (since 1970).
 
-    chains: clients tell which chain they saw. lead: what most of the installs have in common, such as
-    "Android 8.24.1", from reports; share: their part, 0 to 1. source: of the change at ``tau``.
+    chains: clients tell which chain they saw. third_party: the host is somebody else's. lead: what most
+    of the installs have in common, such as "Android 8.24.1", from reports; share: their part, 0 to 1.
+    source: of the change at ``tau``.
     """
-    against = "against our own chain " if chains else ""
+    whose = "a third party's" if third_party else "our"
+    against = f"against {whose} own chain " if chains else ""
     most = f" ({100 * share:.0f} % {named(lead)})" if lead and share > 0 else ""
     since = ""
     if verdict.tau is not None and source is not None:

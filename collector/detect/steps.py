@@ -29,7 +29,8 @@ class Situation:
 
     previous_until: notAfter of the certificate that was served before. backups: (pin, share of the
     installs that report whose pins hold it); proven: those whose key somebody has shown to have.
-    dialects: those of the reports. products: what an interceptor calls itself.
+    dialects: those of the reports. products: what an interceptor calls itself. third_party: the host is
+    somebody else's, so that nobody who reads this can serve another certificate.
     """
 
     host: str
@@ -42,10 +43,13 @@ class Situation:
     products: tuple[str, ...] = ()
     many_networks: bool = False
     may_mute: bool = False
+    third_party: bool = False
 
 
 def next_steps(now: datetime, told: Situation) -> tuple[str, ...]:
     """In the order to try them. Never empty; each a sentence or two, without a full report's text."""
+    if told.third_party and told.label in _OWNERS:
+        return _OWNERS[told.label](now, told)
     if told.label in _SERVER_SIDE:
         return (*_restore(now, told), *_release(told))
     standing = _STANDING.get(told.label)
@@ -145,6 +149,51 @@ def _unknown(told: Situation) -> tuple[str, ...]:
     )
 
 
+def _ask(now: datetime, told: Situation) -> tuple[str, ...]:
+    """Of keys that somebody else changed."""
+    still = ""
+    if told.previous_until is not None and told.previous_until > now:
+        until = told.previous_until.strftime("%Y-%m-%d %H:%M UTC")
+        still = (
+            f" The one before is valid until {until}: ask for it back until clients have new pins."
+        )
+    return (
+        f"{told.host} is a third party's: ask its owner whether the change of certificate was meant.{still}",
+        f"Ship a release whose pins accept what is served now (pinfall probe {told.host}), or that does not pin this host.",
+        *_release(told)[:-1],
+        f"Ask the owner for the next chain before it is served: pinfall preflight {told.host} --chain new.pem.",
+    )
+
+
+def _ask_path(_: datetime, told: Situation) -> tuple[str, ...]:
+    return (
+        f"{told.host} is a third party's and serves the same chain as before: clients build another path to another root.",
+        "Ask its owner to serve the whole chain, with the cross-signed intermediate where there is one.",
+        "Pin the leaf's key or an intermediate that is in all paths, in the next release.",
+        *_release(told)[:-1],
+    )
+
+
+def _ask_renewal(_: datetime, told: Situation) -> tuple[str, ...]:
+    return (
+        f"{told.host} is a third party's: ask its owner when the certificate is renewed, and whether with the same key.",
+        f"With the coming chain, before it is served: pinfall preflight {told.host} --chain new.pem.",
+    )
+
+
+def _ask_backup(_: datetime, told: Situation) -> tuple[str, ...]:
+    return (
+        f"{told.host} is a third party's: ask its owner for the pin of a key that is kept for later.",
+        "If there is none, pin the authority's keys beside the leaf's, in the next release.",
+    )
+
+
+# What is true where the host is somebody else's.
+_OWNERS = {
+    "own_rotation": _ask, "issuer_change": _ask, "wrong_environment": _ask, "path_building": _ask_path,
+    "expired_or_clock": _ask_renewal, "certificate_expiring": _ask_renewal,
+    "own_certificate_expired": _ask_renewal, "backup_pin_missing": _ask_backup,
+}  # fmt: skip
 # Alerts that are of no failure, by their kind.
 _STANDING = {
     "pin_set_expiring": (

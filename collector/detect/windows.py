@@ -70,7 +70,8 @@ class _Window:
         """One operator network stands for at most half of what is counted."""
         top = max(self.operators.values(), default=0)
         own = min(self.own, 2 * (self.own - top))
-        return Sum(own, self.beside, max(0, own - self.late), self.own - top)
+        # Late ones of one network must not stand for fresh ones of others.
+        return Sum(own, self.beside, max(0, min(own, self.own - self.late)), self.own - top)
 
 
 NOTHING = Sum(0, 0, 0, 0)

@@ -44,6 +44,17 @@ async def changed(connection: Connection, now: datetime, most: int) -> list[asyn
     return await connection.fetch(_CHANGED, now - _ACTIVE, now - _AGAIN, now - _ANYHOW, half)
 
 
+_ASKED = """
+SELECT id, project, host, kind, first_seen, greatest(last_seen, $2) AS last_seen, violations
+FROM signature WHERE id = $1
+"""
+
+
+async def asked(connection: Connection, id_: bytes, now: datetime) -> list[asyncpg.Record]:
+    """One to judge by all that was reported until now, whenever it was judged last."""
+    return await connection.fetch(_ASKED, id_, now)
+
+
 _OF_SIGNATURE = """
 SELECT install, network, operator_network, received_at, leaf, environment, app, app_version, platform,
     pin_set, chain

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import asyncpg
 
+from collector.model import TimeTrust
 from collector.store.connect import Connection
 
 _READ = 20_000  # sightings of hosts with a silenced signature, the newest
@@ -92,6 +93,32 @@ async def without(
 async def by_hour(connection: Connection, since: datetime, until: datetime) -> list[asyncpg.Record]:
     """(project, host, class, hour, installs) of hours since 1970; the untrusted of 8 days at most."""
     return await connection.fetch(_HOURS, since, until)
+
+
+# By when the client says that it failed, where its clock can be believed.
+_LATE = """
+SELECT floor(extract(epoch FROM c.at) / 60)::int AS minute, count(*)::int AS installs
+FROM counted_install c
+WHERE c.project = $1 AND c.host = $2 AND c.class = $3 AND c.at >= $4 AND c.within_cap AND EXISTS (
+    SELECT FROM violation v
+    WHERE v.project = $1 AND v.host = $2 AND v.received_at = c.at AND v.received_at >= $4
+        AND v.install = c.install AND v.time_trust = ANY($5) AND v.client_time < $6 AND v.client_time >= $7
+)
+GROUP BY 1
+"""
+_BELIEVED = (TimeTrust.CLIENT_UTC, TimeTrust.SERVER_MINUS_AGE)
+_OFFLINE = timedelta(hours=26)  # that a client is believed to have waited before it told
+
+
+async def late(
+    connection: Connection, project: int, host: str, class_: str, since: datetime, fix: datetime
+) -> dict[int, int]:
+    """Installs counted at ``since`` or later that failed before the fix, by the minute of receipt. An
+    estimated install tells no time."""
+    told = await connection.fetch(
+        _LATE, project, host, class_, since, list(_BELIEVED), fix, fix - _OFFLINE
+    )
+    return {row["minute"]: row["installs"] for row in told}
 
 
 async def newest(connection: Connection) -> int:

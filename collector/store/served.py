@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import asyncpg
 
+from collector.detect.fixes import Shown
 from collector.detect.probed import Answer, ProbeState
 from collector.detect.served import ServedChain
 from collector.model import Certificate, Hash
@@ -246,6 +247,22 @@ async def served_now(
     return [
         (row["host"], row["port"], tuple(map(certificate_from_der, row["ders"]))) for row in rows
     ]
+
+
+_SHOWN = """
+SELECT s.host, c.leaf, s.since FROM probe_state s JOIN served_chain c ON c.id = s.chain
+WHERE s.host = ANY($1) AND s.at >= $2
+"""
+
+
+async def shown(
+    connection: Connection, hosts: Collection[str], since: datetime
+) -> list[tuple[str, Shown]]:
+    """By host: what each of its addresses answered to each vantage that asked at ``since`` or later."""
+    if not hosts:
+        return []
+    rows = await connection.fetch(_SHOWN, list(hosts), since)
+    return [(row["host"], Shown(row["leaf"], row["since"])) for row in rows]
 
 
 _REPORTED = """

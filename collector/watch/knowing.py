@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from collector.detect.cause_event import Change, Source
+from collector.detect.changes import leaves
+from collector.detect.fixes import Shown, fixed_at
 from collector.detect.gates import Facts
 from collector.detect.rotations import open_until
-from collector.detect.served import Rotation, RotationState
+from collector.detect.served import Rotation, RotationState, ServedChain
 from collector.detect.spike_state import Known
 from collector.model import Certificate
 from collector.pins.model import ShippedPinSet
@@ -20,19 +22,32 @@ from collector.watch.watched import INTERCEPTION, SELF, UNKNOWN
 
 _DAY = timedelta(days=1)
 _PROBED = timedelta(minutes=30)  # that a probe's word holds
+_KEYS = timedelta(days=30)  # of rotations that an open spike may have followed
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Read once a look, for all hosts. ``probed``: hosts whose chain a probe saw lately, with it."""
+    """Read once a look, for all hosts. ``probed``: hosts whose chain a probe saw lately, with it.
+    ``shipped``: by project and the name that a set is of.
+
+    Of hosts with an open spike: ``keys``: their rotations of 30 days; ``shown``: what they serve now;
+    ``last_seen``: when each leaf was.
+    """
 
     turns: Mapping[str, list[Rotation]] = field(default_factory=dict)
     probed: Mapping[str, list[tuple[Certificate, ...]]] = field(default_factory=dict)
-    shipped: Mapping[int, list[ShippedPinSet]] = field(default_factory=dict)
+    shipped: Mapping[tuple[int, str], list[ShippedPinSet]] = field(default_factory=dict)
     successes: Mapping[tuple[int, str], int] = field(default_factory=dict)
     mixed: Mapping[int, datetime] = field(default_factory=dict)  # by rotation
+    keys: Mapping[str, list[Rotation]] = field(default_factory=dict)
+    shown: Mapping[str, list[Shown]] = field(default_factory=dict)
+    last_seen: Mapping[str, Mapping[bytes, datetime]] = field(default_factory=dict)
 
     def changes(self, project: int, host: str) -> tuple[Change, ...]:
+        """Rotations. A new app version or pushed pins make none, though clients may break after them: a
+        version is what reports say, so ten of them from five providers would open the window in which
+        five installs page; and of imported pin sets it is not known when they were first imported, since
+        a pipeline may import all of them each day, which would keep the window open for ever."""
         found = []
         for turn in self.turns.get(host, []):
             if turn.project not in (None, project) or turn.state is RotationState.ENDED:
@@ -51,16 +66,26 @@ class World:
         return tuple(found)
 
     def registered(self, project: int, host: str) -> list[ShippedPinSet]:
-        return [one for one in self.shipped.get(project, []) if one.covers_host(host)]
+        above = host.split(".")[1:]
+        names = [host, "*." + ".".join(above), *(".".join(above[n:]) for n in range(len(above)))]
+        sets = (one for name in names for one in self.shipped.get((project, name), ()))
+        return [one for one in sets if one.covers_host(host)]
 
     def known(self, project: int, host: str, opened: int | None, now: datetime) -> Known:
-        """opened: when the open spike began. The fix is a change of the keys after that."""
+        """opened: when the open spike began."""
         changes = self.changes(project, host)
         fix = None
         if opened is not None:
-            later = [c.at for c in changes if c.at > opened and c.source is not Source.OBSERVED]
-            fix = max((at for at in later if at <= minute(now)), default=None)
-        return Known(changes=changes, fix=fix, successes_60=self.successes.get((project, host)))
+            turns = [turn for turn in self.keys.get(host, []) if turn.project in (None, project)]
+            began = datetime.fromtimestamp(60 * opened, UTC)
+            fix = fixed_at(
+                turns, self.shown.get(host, []), self.last_seen.get(host, {}), began, now
+            )
+        return Known(
+            changes=changes,
+            fix=None if fix is None else minute(fix),
+            successes_60=self.successes.get((project, host)),
+        )
 
     def facts(self, project: int, host: str, tells_chains: bool) -> dict[str, Facts]:
         """Of each stream. tells_chains: clients of the host report which chain they saw."""
@@ -74,28 +99,44 @@ class World:
         return {SELF: own, INTERCEPTION: beside, UNKNOWN: unknown, UNTRUSTED: beside}
 
 
-async def world(connection: Connection, hosts: Collection[str], now: datetime) -> World:
-    """hosts: those that may be judged."""
+async def world(
+    connection: Connection, hosts: Collection[str], spiking: Collection[str], now: datetime
+) -> World:
+    """hosts: those that may be judged. spiking: those with an open spike."""
     told = await ours.read(connection, now)
     turns: dict[str, list[Rotation]] = {}
     for turn in told.rotations:
         if turn.host in hosts and turn.at > now - 2 * _DAY:
             turns.setdefault(turn.host, []).append(turn)
+    chains: dict[str, list[ServedChain]] = {host: [] for host in (*turns, *spiking)}
+    for chain in told.served:
+        if chain.host in chains:
+            chains[chain.host].append(chain)
     mixed = {
-        turn.id: until
+        turn.id: open_until(turn, chains[host])
         for host, some in turns.items()
         for turn in some
         if turn.id is not None
-        and (until := open_until(turn, [c for c in told.served if c.host == host])) is not None
     }
     probed: dict[str, list[tuple[Certificate, ...]]] = {}
-    for host, _, chain in await served.served_now(connection, now - _PROBED):
-        probed.setdefault(host, []).append(chain)
-    shipped: dict[int, list[ShippedPinSet]] = {}
+    for host, _, certificates in await served.served_now(connection, now - _PROBED):
+        probed.setdefault(host, []).append(certificates)
+    shipped: dict[tuple[int, str], list[ShippedPinSet]] = {}
     for project, one in told.shipped:
-        shipped.setdefault(project, []).append(one)
+        shipped.setdefault((project, one.host), []).append(one)
     successes = await incidents.successes(connection, now - timedelta(hours=1), now)
-    return World(turns, probed, shipped, successes, mixed)
+    keys: dict[str, list[Rotation]] = {host: [] for host in spiking}
+    for turn in told.rotations:
+        if turn.host in keys and turn.at > now - _KEYS:
+            keys[turn.host].append(turn)
+    shown: dict[str, list[Shown]] = {}
+    for host, leaf in await served.shown(connection, spiking, now - _PROBED):
+        shown.setdefault(host, []).append(leaf)
+    last_seen = {
+        host: {key: leaf.last_seen for key, leaf in leaves(chains[host]).items()}
+        for host in spiking
+    }
+    return World(turns, probed, shipped, successes, mixed, keys, shown, last_seen)
 
 
 def minute(at: datetime) -> int:

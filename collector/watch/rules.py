@@ -29,7 +29,7 @@ SUSPECT = ("expired_or_clock", "misissuance_suspected", "unknown")
 _OWN_KINDS = {
     "wrong_environment": AlertKind.WRONG_ENVIRONMENT, "wrong_pins": AlertKind.WRONG_PINS,
 }  # fmt: skip
-_OWN = (AlertKind.PIN_FAILURE_SPIKE, *_OWN_KINDS.values())
+OWN_KINDS = (AlertKind.PIN_FAILURE_SPIKE, *_OWN_KINDS.values())
 SUSPECT_KINDS = (AlertKind.OWN_CERTIFICATE_EXPIRED, AlertKind.MISISSUANCE_SUSPECTED)
 ONLY_WHERE_TOLD = frozenset({AlertKind.COLLECTOR_LOSING_REPORTS, AlertKind.ONE_ADDRESS})
 _BESIDE = {
@@ -56,7 +56,7 @@ class Found:
 
 def own_kind(watched: Watched, label: str) -> AlertKind:
     """Failures against our own chain are one alert, named by its cause when it opened."""
-    for kind in _OWN:
+    for kind in OWN_KINDS:
         held = watched.alert(kind)
         if held is not None and held[1].stage.value != "resolved":
             return kind
@@ -71,8 +71,8 @@ def own_spike(
     lead, share = lead_of(told.crowd)
     change = newest(world.changes(watched.project, watched.host), minute(now))
     summary = saying.spike(
-        verdict, minute(now), chains=chains, source=change.source if change else None, lead=lead,
-        share=share,
+        verdict, minute(now), chains=chains, third_party=told.third_party, lead=lead, share=share,
+        source=change.source if change else None,
     )  # fmt: skip
     leaf = told.crowd.leaf or ""
     finding = of_spike(

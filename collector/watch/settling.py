@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import uuid4
 
@@ -11,8 +11,8 @@ import asyncpg
 import structlog
 
 from collector import lifecycle
-from collector.alert import Event
-from collector.detect.finding import NOTHING, Finding
+from collector.alert import Acknowledged, Alert, Event, State
+from collector.detect.finding import NOTHING
 from collector.detect.kinds import AlertKind, Severity
 from collector.detect.spike import forged
 from collector.lifecycle import AlertState, Stage
@@ -44,12 +44,14 @@ _GIVEN = {
 
 @dataclass(slots=True)
 class Settling:
-    """``pages``: URL of the operator's pages; ``runbooks``: URLs by kind of alert, of pinfall.toml."""
+    """``pages``: URL of the operator's pages; ``runbooks``: URLs by kind of alert, and ``third_parties``:
+    hosts that are somebody else's, of pinfall.toml."""
 
     pool: asyncpg.Pool
     channels: Sequence[ChannelConfig] = ()
     pages: str | None = None
     runbooks: Mapping[str, str] = field(default_factory=dict)
+    third_parties: frozenset[str] = frozenset()
 
     async def settle(
         self, watched: Watched, found: Sequence[Found], muted: Sequence[silences.Silence],
@@ -95,25 +97,35 @@ class Settling:
         self, connection: Connection, place: Place, one: Found, id_: str, state: AlertState,
         events: Sequence[lifecycle.Event], epoch: int, now: datetime,
     ) -> None:  # fmt: skip
-        told = one.told
-        if told is None:
-            since = state.started_at - timedelta(hours=1)
-            told = await around(connection, place, one.class_, since, now, one.without)
-        finding = one.finding
-        if finding.severity is None:  # it is over: what it was about stands in the row
-            finding = await _as_it_was(connection, id_)
-        alert = compose(
-            place, one.kind, id_, state, finding, told, one.expected, now, self.pages, self.runbooks
-        )
+        if one.finding.severity is None:  # it is over: what it was about stands in the row
+            alert = _as_it_is(await alerts.one(connection, id_), state)
+        else:
+            told = one.told
+            if told is None:
+                since = state.started_at - timedelta(hours=1)
+                told = await around(
+                    connection, place, one.class_, since, now, self.third_parties, one.without
+                )  # fmt: skip
+            alert = compose(
+                place, one.kind, id_, state, one.finding, told, one.expected, now, self.pages,
+                self.runbooks,
+            )  # fmt: skip
+        await self._tell(connection, alert, state, events, epoch, now)
+
+    async def _tell(
+        self, connection: Connection, alert: Alert, state: AlertState,
+        events: Sequence[lifecycle.Event], epoch: int, now: datetime,
+    ) -> None:  # fmt: skip
+        """Write it down, with what channels are owed."""
         written = await alerts.write(connection, alert, epoch, state.muted_until)
         if _NEWS & set(events):
-            written = await alerts.acknowledge(connection, id_, None)
+            written = await alerts.acknowledge(connection, alert.id, None)
         for event in events:
             await announce(
                 connection, self.channels, written, _ON_CALL[event], epoch=epoch, now=now
             )
-            log.info("alert.told", what=event.value, alert=id_, kind=one.kind.value, host=place.host,
-                     severity=state.severity.value)  # fmt: skip
+            log.info("alert.told", what=event.value, alert=alert.id, kind=alert.kind, host=alert.host,
+                     severity=alert.severity.value)  # fmt: skip
 
     async def obey(
         self, connection: Connection, watched: Watched, kind: str, order: Order, epoch: int,
@@ -132,10 +144,8 @@ class Settling:
                 for stream, spike in watched.kept.spikes.items():
                     watched.kept.spikes[stream] = forged(spike, minute(now))
         watched.kept.alerts[kind] = (id_, state)
-        found = Found(AlertKind(kind), NOTHING)
-        place = Place(watched.project, watched.project_name, watched.host)
-        if events:
-            await self._write(connection, place, found, id_, state, events, epoch, now)
+        alert = _as_it_is(await alerts.one(connection, id_), state)
+        await self._tell(connection, alert, state, events, epoch, now)
         await detector_states.save(connection, [remembered(watched, now)], epoch)
 
 
@@ -176,9 +186,17 @@ def _silenced(
     return state
 
 
-async def _as_it_was(connection: Connection, id_: str) -> Finding:
-    summary = await connection.fetchval("SELECT body ->> 'summary' FROM alert WHERE id = $1", id_)
-    return Finding(severity=None, summary=summary or "")
+def _as_it_is(alert: Alert, state: AlertState) -> Alert:
+    """What was written, with what became of it since: what people said, and whether it is over."""
+    over, said = state.stage is Stage.RESOLVED, state.acknowledged
+    return replace(
+        alert,
+        state=State.RESOLVED if over else State.FIRING,
+        acknowledged=Acknowledged(said.by, said.at) if said else None,
+        silenced_until=state.silenced_until,
+        updated_at=state.updated_at,
+        ended_at=state.ended_at if over else None,
+    )
 
 
 def remembered(watched: Watched, now: datetime) -> Remembered:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -29,7 +29,7 @@ from collector.lifecycle import AlertState, Stage
 from collector.model import Certificate, Hash
 from collector.pins.model import ShippedPinSet
 from collector.reports.certificates import certificate_from_der, facts, role
-from collector.store import incidents, pin_sets, rotations, served
+from collector.store import hosts, incidents, pin_sets, rotations, served
 from collector.store.connect import Connection
 from collector.store.incidents import Crowd
 
@@ -64,6 +64,7 @@ class Around:
     chains: Sequence[ServedChain] = ()
     shipped: Sequence[ShippedPinSet] = ()
     proven: frozenset[str] = frozenset()
+    third_party: bool = False  # the host is somebody else's
 
     @property
     def label(self) -> str:
@@ -71,18 +72,28 @@ class Around:
 
 
 async def around(
-    connection: Connection, place: Place, class_: str | None, since: datetime, now: datetime,
+    connection: Connection,
+    place: Place,
+    class_: str | None,
+    since: datetime,
+    now: datetime,
+    third_parties: Container[str] = (),
     without: Collection[bytes] = (),
-) -> Around:  # fmt: skip
-    """class_: of the failures; None: the alert is of no failure. without: signatures that it does not
-    speak of."""
+) -> Around:
+    """class_: of the failures; None: the alert is of no failure. third_parties: hosts that are somebody
+    else's, beside those that are registered so. without: signatures that it does not speak of."""
+    foreign = place.host in third_parties or await hosts.is_third_party(
+        connection, place.project_name, place.host
+    )
     turns = await rotations.of_host(connection, place.host, now - timedelta(days=8))
     turns = [turn for turn in turns if turn.project in (None, place.project)]
     chains = await served.of_host(connection, place.host, now - timedelta(days=30), 20)
     shipped = await pin_sets.of_host(connection, place.project, place.host)  # type: ignore[arg-type]
     proven = frozenset(map(str, await pin_sets.proven(connection, place.project)))  # type: ignore[arg-type]
     if class_ is None:
-        return Around(turns=turns, chains=chains, shipped=shipped, proven=proven)
+        return Around(
+            turns=turns, chains=chains, shipped=shipped, proven=proven, third_party=bool(foreign)
+        )
     crowd = await incidents.crowd(connection, place.project, place.host, since, class_, without)
     told = await incidents.cause(connection, crowd.signature) if crowd.signature else None
     ders = await incidents.chain(connection, crowd.chain) if crowd.chain else []
@@ -97,7 +108,7 @@ async def around(
         json.loads(told["cause"]) if told and told["cause"] else {},
         told["said"] if told else None,
         tuple(certificate_from_der(der) for der in ders),
-        tuple(pins[:_PINS]), holding, turns, chains, shipped, proven,
+        tuple(pins[:_PINS]), holding, turns, chains, shipped, proven, bool(foreign),
     )  # fmt: skip
 
 
@@ -145,7 +156,7 @@ def compose(
         started_at=state.started_at,
         updated_at=state.updated_at,
         ended_at=state.ended_at if over else None,
-        summary=finding.summary or f"{kind.value.replace('_', ' ')}: {place.host}",
+        summary=_summary(place, kind, finding, told),
         cause=Cause(
             label,
             _CONFIDENCE.get(str(told.cause.get("confidence")), 0.5),
@@ -165,7 +176,7 @@ def compose(
             now,
             _situation(place.host, label, told)
             if crowd.installs
-            else Situation(host=place.host, label=kind.value),
+            else Situation(host=place.host, label=kind.value, third_party=told.third_party),
         ),
         links=Links(
             page=f"{pages}/alerts/{id_}" if pages else None,
@@ -173,6 +184,14 @@ def compose(
         ),
         dedup_key=f"pinfall/{id_}",
     )
+
+
+def _summary(place: Place, kind: AlertKind, finding: Finding, told: Around) -> str:
+    """Whose host it is, is said once."""
+    said = finding.summary or f"{kind.value.replace('_', ' ')}: {place.host}"
+    if not told.third_party or "a third party's" in said:
+        return said
+    return f"{said.removesuffix('.')}. The host is a third party's."
 
 
 def _evidence(cause: Mapping[str, object]) -> tuple[Fact, ...]:
@@ -224,6 +243,7 @@ def _situation(host: str, label: str, told: Around) -> Situation:
         products=tuple(products),
         many_networks=told.crowd.networks > 3,
         may_mute=told.crowd.networks <= 3,
+        third_party=told.third_party,
     )
 
 

@@ -6,17 +6,20 @@ no chain, all that cannot be told), which may page. The other ones are tickets a
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from collector.detect.baseline import HOURS
 from collector.detect.gates import Facts
 from collector.detect.kinds import AlertKind
-from collector.detect.memory import Memory
+from collector.detect.memory import Learned, Memory
 from collector.detect.spike import look
 from collector.detect.spike_state import NOTHING_KNOWN, Known, State, Verdict
 from collector.detect.windows import Minute, Windows
@@ -25,16 +28,19 @@ from collector.store.minutes import UNTRUSTED
 
 SELF, INTERCEPTION, UNKNOWN = "self", "interception", "unknown"
 STREAMS = (SELF, INTERCEPTION, UNKNOWN, UNTRUSTED)
+_CATCH_UP = 60  # minutes that are looked at one by one, also where nothing came
+_REMEMBERED = 24  # hours after which what was learned is old: minutes of 26 are read
 _BESIDE = 10  # installs of the other classes, an hour and operator network
 Counts = Mapping[str, Mapping[int, Mapping[bytes, int]]]  # class, minute, operator: installs
 
 
 class Kept(msgspec.Struct):
-    """As it is stored: states of spikes by stream, alerts by kind with their ids. loud: of streams whose
-    spike was there without some silenced signatures, which those were, in order."""
+    """As it is stored: states of spikes and what was learned by stream, alerts by kind with their ids.
+    loud: of streams whose spike was there without some silenced signatures, which those were, in order."""
 
     spikes: dict[str, State] = {}
     alerts: dict[str, tuple[str, AlertState]] = {}
+    learned: dict[str, Learned] = {}
     loud: dict[str, tuple[bytes, ...]] = {}
 
 
@@ -63,15 +69,21 @@ class Watched:
 
     def learn(self, hours: Mapping[str, Mapping[int, int]], first_hour: int, now: int) -> None:
         """hours: by stream, newly affected installs of each hour since 1970 that has some. first_hour:
-        when the host was admitted."""
+        when the host was admitted. What was stored is taken first: it expects what it expected before,
+        whoever holds it."""
         last = now // 60 - 1
         start = max(last - HOURS + 1, first_hour)
         for stream in STREAMS:
+            # A host that is new to us begins now: what was before is in no window.
+            self.kept.spikes.setdefault(stream, State(evaluated_to=now - 1, restart=0))
+            learned = self.kept.learned.get(stream)
+            if learned is not None and 0 <= now // 60 - learned.hour <= _REMEMBERED:
+                self.memories[stream] = Memory.again(learned, chains=stream is not UNKNOWN)
+                continue
             told = hours.get(stream, {})
             counts = [told.get(hour, 0) for hour in range(start, last + 1)]
             self.memories[stream] = Memory(counts, last, chains=stream is not UNKNOWN)
-            # A host that is new to us begins now: what was before is in no window.
-            self.kept.spikes.setdefault(stream, State(evaluated_to=now - 1, restart=0))
+        self.kept.learned = {}  # the memories tell it from here on
 
     def remember(self, counts: Counts, now: int) -> None:
         """Hours that are over, as counts of now have them: what was taken back is gone from them."""
@@ -97,28 +109,46 @@ class Watched:
         return found
 
     def look(
-        self, counts: Counts, facts: Mapping[str, Facts], now: int, known: Known = NOTHING_KNOWN
+        self,
+        counts: Counts,
+        facts: Mapping[str, Facts],
+        now: int,
+        known: Known = NOTHING_KNOWN,
+        late: Mapping[int, int] = MappingProxyType({}),
     ) -> dict[str, Verdict]:
-        """Judge each minute that was not judged yet, up to ``now``; the verdicts of now."""
-        return {
-            stream: self._look(stream, counts, facts[stream], now, known if stream == SELF or
-                               facts[stream].pages else NOTHING_KNOWN)
-            for stream in STREAMS
-        }  # fmt: skip
+        """Judge each minute that was not judged yet, up to ``now``; the verdicts of now. late: of the
+        class that may page, installs that failed before the known fix and told after it, by minute."""
+        found = {}
+        for stream in STREAMS:
+            if stream == SELF or facts[stream].pages:
+                minutes = _minutes(stream, counts, known.fix, late)
+                found[stream] = self._look(stream, minutes, facts[stream], now, known)
+            else:
+                minutes = _minutes(stream, counts)
+                found[stream] = self._look(stream, minutes, facts[stream], now, NOTHING_KNOWN)
+        return found
 
-    def _look(self, stream: str, counts: Counts, facts: Facts, now: int, known: Known) -> Verdict:
+    def _look(
+        self, stream: str, minutes: Sequence[Minute], facts: Facts, now: int, known: Known
+    ) -> Verdict:
         memory, state = self.memories[stream], self.kept.spikes[stream]
-        minutes = _minutes(stream, counts)
         last = min(state.evaluated_to, now)
-        # Minutes that were missed are looked at one by one where something can come of it.
+        # Minutes that were missed are looked at one by one, as they would have been. Where many were,
+        # only if something can come of it.
         missed = any(last < minute.at < now for minute in minutes) or state.incident is not None
-        start = max(last + 1, now - 1440) if missed else now
+        start = max(last + 1, now - 1440) if missed or now - last <= _CATCH_UP else now
+        start = min(start, now)
+        first = bisect_left(minutes, start, key=lambda minute: minute.at)
+        memory.windows, coming = Windows(minutes[:first], state.restart), iter(minutes[first:])
+        following = next(coming, None)
         verdict = None
-        for at in range(min(start, now), now + 1):
-            memory.windows = Windows(
-                (minute for minute in minutes if minute.at <= at), state.restart
-            )
-            verdict, state = look(memory, state, facts, at, known)
+        # What connects now says nothing of minutes that were missed.
+        before = replace(known, successes=None, retries=None)
+        for at in range(start, now + 1):
+            while following is not None and following.at <= at:
+                memory.windows.add(following)
+                following = next(coming, None)
+            verdict, state = look(memory, state, facts, at, known if at == now else before)
         assert verdict is not None
         self.kept.spikes[stream] = state
         return verdict
@@ -133,7 +163,9 @@ class Watched:
         return verdict.severity is not None
 
     def to_json(self) -> str:
-        return msgspec.json.encode(self.kept).decode()
+        learned = {name: memory.learned() for name, memory in self.memories.items()}
+        kept = msgspec.structs.replace(self.kept, learned=learned or self.kept.learned)
+        return msgspec.json.encode(kept).decode()
 
 
 def kept_of(text: str | None) -> Kept:
@@ -146,17 +178,27 @@ def kept_of(text: str | None) -> Kept:
         return Kept()
 
 
-def _minutes(stream: str, counts: Counts) -> list[Minute]:
-    """In order. Failures of class self by mistake are a share of all others, so those stand beside."""
+def _minutes(
+    stream: str,
+    counts: Counts,
+    fix: int | None = None,
+    late: Mapping[int, int] = MappingProxyType({}),
+) -> list[Minute]:
+    """In order. What was received before the fix failed before it. Failures of class self by mistake are
+    a share of all others, so those stand beside."""
     own = counts.get(stream, {})
     others = _others(stream, counts) if stream in (SELF, UNKNOWN) else {}
-    return [
-        Minute(
-            at=at, own=sum(own.get(at, {}).values()), beside=others.get(at, 0),
-            by_operator=dict(own.get(at, {})),
+    found = []
+    for at in sorted({*own, *others}):
+        by_operator = dict(own.get(at, {}))
+        installs = sum(by_operator.values())
+        before = 0 if fix is None else installs if at < fix else min(installs, late.get(at, 0))
+        found.append(
+            Minute(
+                at=at, own=installs, beside=others.get(at, 0), late=before, by_operator=by_operator
+            )
         )
-        for at in sorted({*own, *others})
-    ]  # fmt: skip
+    return found
 
 
 def _others(stream: str, counts: Counts) -> dict[int, int]:

@@ -9,7 +9,7 @@ slept through the end of its lease changes nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -35,6 +35,7 @@ from collector.store.lease import StaleEpochError
 from collector.watch import rules
 from collector.watch.knowing import World, minute, world
 from collector.watch.muting import Muting, muting
+from collector.watch.recovering import Recovering
 from collector.watch.rules import Found
 from collector.watch.settling import Settling, remembered
 from collector.watch.telling import Around, Place, around
@@ -43,19 +44,22 @@ from collector.watch.watched import SELF, UNKNOWN, Counts, Watched, grouped, kep
 log = structlog.get_logger()
 
 _BACK = timedelta(hours=26)  # of which minutes are read
+_LATE = timedelta(hours=3)  # of which those are looked for who failed before a fix
 _SAVE = 10  # minutes between two states of a host where nothing happens
 _SOME = 100  # hosts that are judged before others get their turn
 
 
 @dataclass(slots=True)
 class Watcher:
-    """``one_address``: what the listener warns of, if it does."""
+    """``one_address``: what the listener warns of, if it does. ``judge``: works out the cause of a
+    signature at once."""
 
     pool: asyncpg.Pool
     metrics: Metrics
     clock: Callable[[], datetime]
     settling: Settling
     one_address: Callable[[], str | None] = lambda: None
+    judge: Callable[[bytes], Awaitable[None]] | None = None
     _epoch: int | None = None
     _hosts: dict[tuple[int, str], Watched] = field(default_factory=dict)
     _mark: tuple[int, int] | None = None
@@ -65,13 +69,19 @@ class Watcher:
     )  # installs of each host, as last judged
     _shed: tuple[datetime, dict[int, int]] | None = None
     _muting: Muting = field(default_factory=Muting)
+    _recovering: Recovering = field(default_factory=Recovering)
+    _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def look(self, epoch: int) -> bool:
         """By the holder of the lease, every few seconds. Whether hosts were judged: each minute, and
-        as soon as something new was counted.
+        as soon as something new was counted. One at a time: who comes while it runs waits for it.
 
         Raises StaleEpochError, and what asyncpg raises; then the next look begins anew.
         """
+        async with self._looking:
+            return await self._look(epoch)
+
+    async def _look(self, epoch: int) -> bool:
         now = self.clock()
         try:
             if epoch != self._epoch:
@@ -140,7 +150,8 @@ class Watcher:
             counts = grouped(
                 await minutes.by_minute(connection, now - _BACK, now + timedelta(minutes=1))
             )
-            known = await world(connection, {host for _, host in self._hosts}, now)
+            spiking = {watched.host for watched in self._hosts.values() if watched.is_open()}
+            known = await world(connection, {host for _, host in self._hosts}, spiking, now)
             suspected = await incidents.labelled(connection, now - timedelta(days=1), rules.SUSPECT)
             muted = await silences.active(connection, now)
             self._muting = await muting(connection, muted, now - _BACK, now + timedelta(minutes=1))
@@ -202,9 +213,14 @@ class Watcher:
         own = SELF if tells_chains or not counts.get(UNKNOWN) else UNKNOWN
         state = watched.kept.spikes[own]
         opened = state.incident.opened if state.incident else None
-        verdicts = watched.look(
-            counts, facts, minute(now), known.known(watched.project, watched.host, opened, now)
-        )
+        with_it = known.known(watched.project, watched.host, opened, now)
+        if opened is not None:
+            async with self.pool.acquire() as connection:
+                with_it = await self._recovering.known(
+                    connection, watched.place, own, state, with_it, minute(now)
+                )
+        late = await self._late(watched, own, with_it.fix, now)
+        verdicts = watched.look(counts, facts, minute(now), with_it, late)
         found = [
             rules.beside(stream, verdict)
             for stream, verdict in verdicts.items()
@@ -221,17 +237,49 @@ class Watcher:
             since = datetime.fromtimestamp(
                 60 * min(state.incident.opened - 30 if state.incident else minute(now),
                          verdict.tau or 10**9), UTC)  # fmt: skip
-            async with self.pool.acquire() as connection:
-                told = await around(
-                    connection, place, own, max(since, now - timedelta(days=7)), now,
-                    without if own in loud else (),
-                )  # fmt: skip
+            told = await self._told(
+                watched, place, own, max(since, now - timedelta(days=7)), now,
+                without if own in loud else (),
+            )  # fmt: skip
         found.append(rules.own_spike(watched, verdict, told, known, now, chains=own == SELF))
         found = self._muting.mute(watched.place, found, loud)
         watched.remember(counts, minute(now))
         days = watched.days(counts, minute(now))
         found.append(Found(AlertKind.REPORTING_SILENT, rules.silent(days, minute(now))))
         return found
+
+    async def _told(
+        self, watched: Watched, place: Place, own: str, since: datetime, now: datetime,
+        without: Collection[bytes],
+    ) -> Around:  # fmt: skip
+        """What the spike is about. Before people read of it first, its cause is worked out: else they would
+        read that it is not known, and hear of it again a moment later. without: silenced signatures that
+        it is not about."""
+        foreign = self.settling.third_parties
+        async with self.pool.acquire() as connection:
+            told = await around(connection, place, own, since, now, foreign, without)
+        if self.judge is None or told.crowd.signature is None or _fires(watched, rules.OWN_KINDS):
+            return told
+        try:
+            await self.judge(told.crowd.signature)
+        except STORE_DOWN:
+            raise
+        except Exception as error:  # noqa: BLE001 (a page with no cause is better than none)
+            log.error("judge.failed", host=place.host, error=type(error).__name__)
+            return told
+        async with self.pool.acquire() as connection:
+            return await around(connection, place, own, since, now, foreign, without)
+
+    async def _late(
+        self, watched: Watched, class_: str, fix: int | None, now: datetime
+    ) -> dict[int, int]:
+        """Installs that told after the fix, and failed before it."""
+        if fix is None:
+            return {}
+        at = datetime.fromtimestamp(60 * fix, UTC)
+        since = max(at, now - _LATE)
+        async with self.pool.acquire() as connection:
+            return await minutes.late(connection, watched.project, watched.host, class_, since, at)
 
     async def _lost(self, connection: Connection, now: datetime) -> dict[int, int]:
         """Items shed since the last look, by project."""

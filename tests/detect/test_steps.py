@@ -43,6 +43,18 @@ def test_servers_come_before_clients() -> None:
     assert clients == [4, 5, 6]
 
 
+@pytest.mark.parametrize("label", LABELS)
+def test_nobody_is_told_to_serve_what_is_somebody_elses(label: str) -> None:
+    told = Situation(
+        host=HOST, label=label, previous_until=NOON + timedelta(days=20), third_party=True,
+        backups=(("sha256/AAAA", 0.97),), dialects={"trustkit-ios"},
+    )  # fmt: skip
+    steps = next_steps(NOON, told)
+    assert steps
+    assert all(step[0].isalnum() and len(step) < 400 for step in steps)
+    assert not any(step.startswith(("Serve", "Or serve", "Renew", "Make a key")) for step in steps)
+
+
 def test_what_is_over_is_not_advised() -> None:
     told = Situation(host=HOST, label="own_rotation", previous_until=NOON - timedelta(days=1))
     assert not any("previous certificate again" in step for step in next_steps(NOON, told))

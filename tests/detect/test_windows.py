@@ -35,7 +35,7 @@ def counted(minutes: list[Minute], start: int, now: int) -> tuple[int, int, int]
     top = max(sum(m.by_operator[name] for m in within) for name in (b"one", b"other"))
     capped = min(own, 2 * (own - top))
     late = sum(minute.late for minute in within)
-    return capped, sum(minute.beside for minute in within), max(0, capped - late)
+    return capped, sum(minute.beside for minute in within), max(0, min(capped, own - late))
 
 
 @given(minutes=parts, seed=st.integers(0, 1000))
@@ -77,3 +77,14 @@ def test_a_restart_hides_what_came_before() -> None:
     windows.restart(6)
     assert windows.last(15, 8).own == 1
     assert windows.from_minute(0).own == 1
+
+
+def test_late_ones_of_one_network_do_not_stand_for_fresh_ones_of_others() -> None:
+    windows = Windows(
+        [
+            Minute(at=START, own=100, late=100, by_operator={b"one": 100}),
+            Minute(at=START + 1, own=20, by_operator={bytes([n]): 1 for n in range(20)}),
+        ]
+    )
+    told = windows.last(60, START + 1)
+    assert (told.own, told.fresh) == (40, 20)

@@ -70,14 +70,21 @@ class Story:
         await self.probed()
         await tick(self.site, "rotations")
 
-    async def probed(self) -> None:
-        await self.site.pool.execute("DELETE FROM probe_state")
+    async def probed(self, what: Sequence[Issued] = (), *, address: str = "198.51.100.1") -> None:
+        """An address shows a chain that was served before, or the newest."""
+        leaf = bytes.fromhex(what[0].pin_hex) if what else None
+        await self.site.pool.execute("DELETE FROM probe_state WHERE address = $1", address)
         await self.site.pool.execute(
             "INSERT INTO probe_state (host, port, vantage, address, asked, state, chain, at, since)"
-            " SELECT host, port, 'here', '198.51.100.1', 'tls1.3', 'served', id, $1, $1 FROM served_chain"
-            " ORDER BY first_seen DESC LIMIT 1",
-            self.clock.now,
-        )
+            " SELECT host, port, 'here', $3, 'tls1.3', 'served', id, $1, $1 FROM served_chain"
+            " WHERE $2::bytea IS NULL OR leaf = $2 ORDER BY first_seen DESC LIMIT 1",
+            self.clock.now, leaf, address,
+        )  # fmt: skip
+        if what:
+            await self.site.pool.execute(
+                "UPDATE served_chain SET last_seen = $1 WHERE leaf = $2", self.clock.now, leaf
+            )
+            return
         await self.site.pool.execute("UPDATE served_chain SET last_seen = $1 WHERE first_seen >= $2",
                                      self.clock.now, NOON)  # fmt: skip
 
@@ -87,7 +94,7 @@ class Story:
             self.sent += 1
             body = trustkit_ios(
                 app_vendor_id=f"7C1B6F0E-6B5D-4A51-9E0C-{self.sent:012X}",
-                date_time=self.clock.now.strftime("%Y-%m-%dT%H:%M:%SZ"), **changes,
+                **{"date_time": self.clock.now.strftime("%Y-%m-%dT%H:%M:%SZ"), **changes},
             )  # fmt: skip
             answer = await self.site.post(
                 body, address=f"{11 + self.sent % 180}.{self.sent % 250}.7.9"

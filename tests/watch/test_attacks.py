@@ -87,6 +87,32 @@ async def test_a_forged_page_that_was_acknowledged_hides_no_real_rotation(story:
     assert again["acknowledged"] is None
 
 
+@pytest.mark.parametrize("form", ["2001:db8:{:x}::9", "198.51.{}.9", "203.0.113.{}"])
+@pytest.mark.parametrize("rotates", [True, False])
+async def test_wrong_pins_that_one_operator_agrees_on_page_nobody(
+    story: Story, form: str, rotates: bool
+) -> None:
+    """A release is registered, and 200 made-up installs of it agree on other pins: of a /32, of a /16 and of
+    a /24. They are believed to hold them, since ten networks do; the cap of operators is what is left."""
+    pool = story.site.pool
+    await pool.execute(
+        "INSERT INTO shipped_pin_set (project, host, include_subdomains, app, platform, pins, format, source,"
+        " imported_at, imported_by) SELECT id, $1, false, NULL, NULL, $2, 'plist', '', $3, 'ada' FROM project",
+        HOST, [f"sha256/{story.old[0].pin}"], story.clock.now,
+    )  # fmt: skip
+    served = another() if rotates else story.old
+    if rotates:
+        await story.rotate(served)
+    story.clock.now += MINUTE
+    addresses = [form.format(n) for n in range(1, 201)]
+    assert await forge(story, addresses, **reported(served)) == 200
+    for _ in range(5):
+        await story.look()
+        story.clock.now += MINUTE
+    assert await story.page() is None
+    assert not any(alert["kind"] == "wrong_pins" for alert in await story.alerts())
+
+
 async def test_a_forged_ticket_that_was_acknowledged_hides_no_real_rotation(story: Story) -> None:
     old = another()
     await story.rotate(old)

@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
+from collector.metrics import Metrics
 from collector.store import minutes
 from collector.watch import rules
 from collector.watch.rules import Found
+from collector.watch.settling import Settling
 from collector.watch.telling import Place
+from collector.watch.watcher import Watcher
 from tests.make import NOON, authority, chain, ios_pem, issue
 from tests.watch.conftest import serve, tick
 from tests.watch.story import HOST, MINUTE, Story, chosen, receiver, site, story
@@ -98,6 +101,93 @@ async def test_a_take_over_tells_nobody_twice(story: Story, site: Site) -> None:
     await story.wait(3)
     assert story.heard() == told
     assert len(await story.alerts()) == 1
+
+
+@pytest.mark.parametrize("early", [(), ("causes",)])
+async def test_what_people_read_first_has_its_cause(story: Story, early: tuple[str, ...]) -> None:
+    """Also where none was worked out yet."""
+    await story.rotate()
+    story.clock.now += MINUTE
+    await story.fail(3)
+    await tick(story.site, "count", *early, "watch")
+    story.clock.now += MINUTE / 4
+    await story.fail(9)
+    await tick(story.site, "count", "watch", "send")
+    (told,) = story.receiver.asked
+    assert told.json["cause"]["label"] == "own_rotation"
+    await story.wait(10)
+    assert story.heard() == [("pin_failure_spike", "firing")]
+
+
+async def test_a_cause_that_cannot_be_worked_out_delays_no_page(story: Story) -> None:
+    async def fails(_: bytes) -> None:
+        raise LookupError("signature")
+
+    await story.rotate()
+    story.clock.now += MINUTE
+    await story.fail(12)
+    await tick(story.site, "count")
+    pool = story.site.pool
+    watcher = Watcher(pool, Metrics(), story.clock, Settling(pool), judge=fails)
+    await watcher.look(await pool.fetchval("SELECT epoch FROM watcher_lease"))
+    assert await story.page() is not None
+
+
+@pytest.mark.parametrize("where", ["registered", "pinfall.toml"])
+async def test_a_third_partys_host_is_told_as_one(story: Story, where: str) -> None:
+    pool = story.site.pool
+    watcher = Watcher(pool, Metrics(), story.clock, Settling(pool))
+    if where == "registered":
+        await story.site.call(
+            "POST", "/api/v1/hosts", {"project": "default", "host": HOST, "third_party": True}
+        )
+    else:
+        watcher.settling.third_parties = frozenset({HOST})
+    await story.rotate()
+    story.clock.now += MINUTE
+    await story.fail(12)
+    await tick(story.site, "count", "causes")
+    await watcher.look(await pool.fetchval("SELECT epoch FROM watcher_lease"))
+    (alert,) = await story.alerts()
+    assert alert["summary"].startswith("12 new installs failed pinning against a third party's own")
+    assert alert["next_steps"][0].startswith(f"{HOST} is a third party's: ask its owner")
+    assert not any("Serve" in step for step in alert["next_steps"])
+
+
+async def test_looks_at_the_same_time_are_one_after_the_other(story: Story) -> None:
+    await story.rotate()
+    story.clock.now += MINUTE
+    await story.fail(12)
+    await tick(story.site, "count", "causes")
+    pool = story.site.pool
+    watcher = Watcher(pool, Metrics(), story.clock, Settling(pool))
+    epoch = await pool.fetchval("SELECT epoch FROM watcher_lease")
+    told = await asyncio.gather(*(watcher.look(epoch) for _ in range(4)))
+    assert told == [True, False, False, False]
+    assert len(await story.alerts()) == 1
+
+
+@pytest.mark.parametrize("what", ["silence", "acknowledge"])
+async def test_the_body_of_an_alert_says_what_people_did(story: Story, what: str) -> None:
+    await story.rotate()
+    story.clock.now += MINUTE
+    await story.fail(12)
+    await story.look()
+    (alert,) = await story.alerts()
+    until = story.clock.now + 60 * MINUTE
+    answer = await story.site.call(
+        "POST", f"/api/v1/alerts/{alert['id']}/{what}",
+        {"until": until.isoformat()} if what == "silence" else {},
+    )  # fmt: skip
+    assert answer.status == 200, answer.json
+    await tick(story.site, "watch")
+    (told,) = await story.alerts()
+    silenced = told["silenced_until"] and datetime.fromisoformat(told["silenced_until"])
+    assert silenced == (until if what == "silence" else None)
+    assert (told["acknowledged"] is None) == (what == "silence")
+    # Nothing else is another.
+    same = ("summary", "reach", "cause", "chain", "pins", "next_steps", "started_at", "state")
+    assert {name: told[name] for name in same} == {name: alert[name] for name in same}
 
 
 async def test_who_slept_through_the_end_of_its_lease_writes_nothing(story: Story) -> None:
