@@ -15,11 +15,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import ctypes
 import dataclasses
 import itertools
 import json
 import multiprocessing
 import os
+import signal
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -30,6 +34,7 @@ import asyncpg
 
 from bench.database import Postgres, postgres
 from bench.service_trial import HOST, Trial, trial
+from collector.embedded.child import PR_SET_PDEATHSIG
 from collector.errors import PinfallError
 from collector.simulate.scenarios import BY_NAME
 
@@ -40,12 +45,16 @@ EXAMPLES = """examples:
 """
 SCENARIOS = (
     "quiet", "bad-rotation", "undeclared", "canary", "one-version", "office-proxy", "wave-at-rotation",
-    "retry-loop", "spoof", "decoy", "rollback",
+    "retry-loop", "spoof", "decoy", "rollback", "misissuance", "expired",
 )  # fmt: skip
-# Of a scenario's trials: the kind that pages, once, soon after its gate. Those that are missing page never.
-_PAGES = dict.fromkeys(
-    ("bad-rotation", "undeclared", "canary", "decoy", "rollback"), "pin_failure_spike"
-)
+# What pages in a trial, each once; after a rotation soon after its gate. Scenarios not named page never.
+_PAGES = {
+    **dict.fromkeys(
+        ("bad-rotation", "undeclared", "canary", "decoy", "rollback"), ("pin_failure_spike",)
+    ),
+    "misissuance": ("misissuance_suspected",),
+    "expired": ("certificate_expiring", "own_certificate_expired"),  # minutes before it, and after
+}
 # What is told, as a page or as a ticket.
 _TOLD = {"one-version": ("pin_failure_spike", "wrong_pins")}
 _WITHIN = 60.0  # seconds from the gate to the page
@@ -75,17 +84,19 @@ def run(told: argparse.Namespace) -> int:
             raise PinfallError(f"no scenario {name!r}: one of {', '.join(BY_NAME)}")
     if min(told.seeds, told.installs, told.processes) < 1 or told.minutes <= 0:
         raise PinfallError("--seeds, --installs, --minutes and --processes: more than 0")
-    began, trials = time.monotonic(), []
-    with postgres(told.data) as server:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what is done is told then, too
+    began, trials, wanted = time.monotonic(), [], told.seeds * len(names)
+    with contextlib.suppress(KeyboardInterrupt), postgres(told.data) as server:
         for done in _trials(server, told, names):
             trials.append(done)
-            number = f"{len(trials)}/{told.seeds * len(names)}"
+            number = f"{len(trials)}/{wanted}"
             print(f"{time.monotonic() - began:6.0f} s {number:>8}  {_line(done)}", flush=True)
     trials.sort(key=lambda one: (names.index(one.scenario), one.seed))
     print("\n".join(_table(trials)))
-    broken = [
-        words for name in names for words in _broken([t for t in trials if t.scenario == name])
-    ]
+    played = [[one for one in trials if one.scenario == name] for name in names]
+    broken = [words for some in played if some for words in _broken(some)]
+    if len(trials) < wanted:
+        broken.append(f"all {wanted} trials: stopped after {len(trials)}")
     if told.out is not None:
         told.out.mkdir(parents=True, exist_ok=True)
         found = [{**dataclasses.asdict(one), "delay": one.delay} for one in trials]
@@ -100,10 +111,8 @@ def _trials(server: Postgres, told: argparse.Namespace, names: Sequence[str]) ->
     """As they end. Each has a copy of one migrated database, as long as it lasts."""
     _, key = server.collector_database("service", [HOST])
     work = itertools.product(range(1, told.seeds + 1), names)
-    context = multiprocessing.get_context(
-        "spawn"
-    )  # threads of this process have no place in another
-    with ProcessPoolExecutor(told.processes, mp_context=context) as pool:
+    context = multiprocessing.get_context("spawn")  # no copy of this process's threads and locks
+    with ProcessPoolExecutor(told.processes, context, _end_with_parent, (os.getpid(),)) as pool:
         copied = partial(
             _copied, server.server.url("postgres"), key=key, installs=told.installs, minutes=told.minutes
         )  # fmt: skip
@@ -114,6 +123,14 @@ def _trials(server: Postgres, told: argparse.Namespace, names: Sequence[str]) ->
         finally:
             for one in waiting:
                 one.cancel()
+
+
+def _end_with_parent(parent: int) -> None:
+    """Also where that is killed, and can tell nobody."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this one
+    if os.getppid() != parent:
+        sys.exit(1)
 
 
 def _copied(url: str, name: str, seed: int, *, key: str, installs: int, minutes: float) -> Trial:
@@ -140,9 +157,12 @@ def _broken(trials: Sequence[Trial]) -> Iterator[str]:
         told = f"{name}, seed {one.seed}: "
         pages = [alert for alert in one.alerts if alert.endswith(" page")]
         if name in _PAGES:
-            if pages != [f"{_PAGES[name]} page"]:
-                yield f"{told}one page of {_PAGES[name]}, but there are: {', '.join(pages) or 'none'}"
-            elif one.delay is None or not -_WITHIN <= one.delay <= _WITHIN:
+            if sorted(pages) != [f"{kind} page" for kind in _PAGES[name]]:
+                wanted = " and of ".join(_PAGES[name])
+                yield f"{told}one page of {wanted}, but there are: {', '.join(pages) or 'none'}"
+            elif BY_NAME[name].rotates is not None and (
+                one.delay is None or not -_WITHIN <= one.delay <= _WITHIN
+            ):
                 yield f"{told}a page within {_WITHIN:.0f} s of its gate, but {_delay(one)}"
         elif name in _TOLD:
             kinds = {alert.split()[0] for alert in one.alerts}

@@ -40,7 +40,7 @@ _GATE = 5
 _HOUR = (
     10  # UTC at which a trial begins: at midnight hashes of networks change, and caps begin anew
 )
-_TICKS = ("lease", "count", "causes", "watch")
+_TICKS = ("lease", "count", "fold", "causes", "watch")
 _MINUTE = ("hosts", "settle", "rotations")  # once a minute, before the others
 
 # An install an hour whose own network is at fault, for 30 days: the host is no new one.
