@@ -7,6 +7,7 @@ import dataclasses
 import heapq
 import math
 import random
+import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -65,21 +66,23 @@ class Truth:
 
 
 class Fleet:
-    """One scenario: chains, pins, installs; seeded but for its keys. late: seconds after a failure, up to
-    which a fifth of iOS reports arrive, the most of them early, so also after the end."""
+    """One scenario: chains, pins, installs; seeded but for its keys and the ids of installs and events, for
+    who was counted today is not counted again. late: seconds after a failure, up to which a fifth of iOS
+    reports arrive, the most of them early, so also after the end. speed: simulated seconds in a real one."""
 
     def __init__(
         self, scenario: Scenario, host: str, installs: int, seconds: float, seed: int, started: datetime,
-        *, late: float = 0.0,
+        *, late: float = 0.0, speed: float = 1.0,
     ) -> None:  # fmt: skip
         self.scenario, self.host, self.seconds, self.started = scenario, host, seconds, started
         self._late, self._delays = late, random.Random(seed)  # noqa: S311 (apart: the rest plays the same)
         self._random = random.Random(seed)  # noqa: S311 (a play, no secret)
+        self._run = secrets.randbelow(1_000_000)
         self.ours = _authority("Example")
         theirs = (_authority("Inspector"), _authority(_PRODUCT))
         days = 90.0
         if scenario.expires is not None:  # leaves are two days old
-            days = 2 + scenario.expires * seconds / 86400
+            days = 2 + scenario.expires * seconds / speed / 86400
         self.old, self.old_key = self.ours.issued(host, days, started)
         self.new, self.new_key = self.ours.issued(host, at=started)
         backup, wrong = _pin(self._random), (_pin(self._random), _pin(self._random))
@@ -244,14 +247,14 @@ class Fleet:
         self, at: float, install: Install, chain: Chain, class_: str | None, *, untrusted: bool = False,
         pins: tuple[str, ...] | None = None, forged: bool = False,
     ) -> Sent:  # fmt: skip
-        event = f"{self._random.getrandbits(32):08x}"
+        event = secrets.token_hex(4)
 
         def make(now: datetime) -> Message:
             now = now.astimezone(UTC) - timedelta(seconds=1)
             return install.dialect.make(
                 Client(
                     self.host, install.version, pins or self._pins_of(install), now.strftime("%Y-%m-%d"),
-                    now.strftime("%H:%M:%S"), f"{install.number:012d}", event, APP, untrusted=untrusted,
+                    now.strftime("%H:%M:%S"), f"{self._run:06d}{install.number:06d}", event, APP, untrusted=untrusted,
                 ),
                 chain,
             )  # fmt: skip
