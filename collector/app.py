@@ -141,13 +141,16 @@ async def collecting(
     workers: int = 1,
     channels: Sequence[ChannelConfig] | None = None,
     resolve: Resolve = system_resolver,
+    *,
+    by_itself: bool = True,
 ) -> AsyncIterator[Collector]:
     """Run a collector for the life of the block.
 
     Resources open in order and close in reverse: the public listener first, which lets requests in
     flight finish; then what waits is flushed; the pool last. With more than one worker, processes
     of their own stand where the public listener would, and this one does all the rest.
-    channels None: those of ``pinfall.toml``. Raises PinfallError where it cannot start.
+    channels None: those of ``pinfall.toml``. by_itself False: background tasks wait for ``tick``, for one
+    whose clock is put forward. Raises PinfallError where it cannot start.
     """
     config = pinfall_toml.load(settings.config)
     told_channels, heartbeat = configured(config, os.environ)
@@ -180,7 +183,8 @@ async def collecting(
             ("repeat", 60.0, duty.repeat),
             ("affected", 60.0, duty.count),
         )
-        await core.go_round(stack, rounds)
+        if by_itself:
+            await core.go_round(stack, rounds)
         if fleet is None:
             tls = await public_tls(stack, settings)
         url: list[str] = []

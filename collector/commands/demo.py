@@ -183,7 +183,9 @@ def run(told: argparse.Namespace) -> int:
 async def _story(
     told: argparse.Namespace, host: str, url: str, place: Path, clock: Clock, tell: Teller
 ) -> int:
-    scenario = Scenario(name="demo", says="", rotates=_QUIET / _LENGTH, safe=0.1, behind=0.0)
+    scenario = Scenario(
+        name="demo", says="", leads="", rotates=_QUIET / _LENGTH, safe=0.1, behind=0.0
+    )
     fleet = Fleet(scenario, host, told.installs, _LENGTH, told.seed, clock())
     async with contextlib.AsyncExitStack() as stack:
         server = await stack.enter_async_context(edge(place))

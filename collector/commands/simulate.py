@@ -1,7 +1,9 @@
 """Play a fleet of clients: real dialects over real HTTP, with certificates of its own.
 
-To --url, an ingest URL with its key; else to the 'up' of --data. Ends with one line of JSON: what really
-happened, and what the server answered. Exit 1 if a report was not taken.
+To --url, an ingest URL with its key; else to the 'up' of --data, which is also told what an operator would
+tell it: the keys of the host, and a rotation where the scenario
+declares one. Ends with one line of JSON: what really happened, what the server answered, and beside an 'up'
+which alerts the host then has. Exit 1 if a report was not taken.
 """
 
 from __future__ import annotations
@@ -9,12 +11,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import sys
 from datetime import UTC, datetime
 from typing import Any
 
 from collector.commands import running
 from collector.commands.options import add_data, data_directory
+from collector.commands.playing import Operator
 from collector.errors import PinfallError
 from collector.reports.hosts import read_host
 from collector.simulate.fleet import Fleet
@@ -27,7 +31,8 @@ EXAMPLES = """examples:
   pinfall simulate quiet --url https://reports.example.net/r/KEY --seed 7
 
 Each sender has an address of its own: 127.x.y.z where the collector is on this machine (Linux), else
-X-Forwarded-For, which the collector believes only of PINFALL_TRUSTED_PROXIES.
+X-Forwarded-For, which the collector believes only of PINFALL_TRUSTED_PROXIES. With --url the operator's side
+is yours: until its keys are registered or probed, the fleet's host is one in the middle.
 """
 
 
@@ -43,7 +48,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--speed", type=float, default=10, help="simulated seconds in a real one (%(default)g)"
     )
-    parser.add_argument("--seed", type=int, default=1, help="of all but the keys (%(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="of all but keys and ids (%(default)s)")
     add_data(parser)
 
 
@@ -63,6 +68,7 @@ def run(told: argparse.Namespace) -> int:
     if told.list or not told.scenario:
         for scenario in SCENARIOS:
             print(f"{scenario.name:17} {scenario.says}")
+            print(f"{'':17} leads to: {scenario.leads}")
         return 0 if told.list else 2
     found = BY_NAME.get(told.scenario)
     if found is None:
@@ -75,10 +81,22 @@ def run(told: argparse.Namespace) -> int:
         raise PinfallError(f"--host: {told.host!r} is no host name") from None
     url = ingest_url(told)
     seconds = told.minutes * 60
-    fleet = Fleet(found, host, told.installs, seconds, told.seed, datetime.now(UTC))
+    fleet = Fleet(
+        found, host, told.installs, seconds, told.seed, datetime.now(UTC), speed=told.speed
+    )
+    operator = None if told.url or os.environ.get("PINFALL_URL") else Operator(told, fleet)
     print(f"{found.name}: {found.says}", file=sys.stderr)
-    answered = asyncio.run(play(fleet, url, told.speed, progress=_progress(seconds)))
-    print(json.dumps(summary(fleet, answered)))
+    if operator is not None:
+        operator.begin()
+    elif not told.url:
+        print("PINFALL_URL is set: the 'up' is told of no keys and no rotation", file=sys.stderr)
+    at = operator.at if operator else None
+    answered = asyncio.run(play(fleet, url, told.speed, at, progress=_progress(seconds)))
+    ended = summary(fleet, answered)
+    if operator is not None:
+        names = ("kind", "severity", "state", "summary")
+        ended["alerts"] = [{name: one[name] for name in names} for one in operator.alerts()]
+    print(json.dumps(ended))
     bad = sum(number for status, number in answered.answers.items() if status != "200")
     return 1 if bad else 0
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from collector.detect.paths import Roots, path_of
+from collector.detect.rotation_state import is_cancelled
 from collector.detect.served import Rotation, RotationSource, ServedChain
 from collector.model import Hash
 
@@ -76,8 +77,12 @@ def knowledge(
             add(Hash("sha256", digest), Known(rotation.host, "declared", rotation.ended_at))
         for digest in rotation.old_leaves:
             add(Hash("sha256", digest), Known(rotation.host, "declared", rotation.at))
+        if is_cancelled(rotation):
+            continue
+        # The declared leaf is ours from the declaration on, and not only once somebody has seen it.
         for certificate in rotation.chain[:1]:
             known = Known(rotation.host, "declared", rotation.ended_at)
+            add(Hash("sha256", certificate.spki_sha256), known)
             add(Hash("sha1", certificate.spki_sha1), known)
     for digest in own & set(registered):
         add(Hash("sha256", digest), Known(None, "registered", None))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from collector.model import Hash
-from collector.reports.certificates import certificate_from_der
+from collector.reports.certificates import certificate_from_der, facts
 from collector.simulate import chains
 
 # 12 digits that tell installs apart, and the time of day.
@@ -90,9 +90,8 @@ def trustkit_android(client: Client, chain: Chain) -> Message:
 
 
 def _okhttp(client: Client, chain: Chain) -> str:
-    subjects = (f"CN={client.host}", "CN=Bench CA 1,O=Bench", "CN=Bench Root,O=Bench")
     lines = ["Certificate pinning failure!", "  Peer certificate chain:"]
-    lines += [f"    {pin(der)}: {s}" for der, s in zip(chain, subjects, strict=True)]
+    lines += [f"    {pin(der)}: {facts(der).subject}" for der in chain]
     lines.append(f"  Pinned certificates for {client.host}:")
     return "\n".join([*lines, *(f"    {p}" for p in client.pins)])
 

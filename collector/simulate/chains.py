@@ -39,18 +39,20 @@ class Authority:
             key,
         )
 
-    def chain(self, host: str, days: float = 90) -> tuple[bytes, bytes, bytes]:
+    def chain(
+        self, host: str, days: float = 90, at: datetime | None = None
+    ) -> tuple[bytes, bytes, bytes]:
         """A new leaf with its path, as DER: leaf, intermediate, root."""
-        return self.issued(host, days)[0]
+        return self.issued(host, days, at)[0]
 
     def issued(
-        self, host: str, days: float = 90
+        self, host: str, days: float = 90, at: datetime | None = None
     ) -> tuple[tuple[bytes, bytes, bytes], ec.EllipticCurvePrivateKey]:
-        """The same with the leaf's key. The leaf is two days old; days: until it expires, from its
-        first day on."""
+        """The same with the leaf's key. at: when the leaf is two days old (default: now); days: until
+        it expires, from its first day on."""
         key = ec.generate_private_key(ec.SECP256R1())
         issuer = self.intermediate.subject
-        leaf = _sign(_name(host, None), issuer, key, self.key, days, ca=False, host=host)
+        leaf = _sign(_name(host, None), issuer, key, self.key, days, ca=False, host=host, at=at)
         chain = (
             leaf.public_bytes(Encoding.DER),
             self.intermediate.public_bytes(Encoding.DER),
@@ -60,10 +62,9 @@ class Authority:
 
 
 def _name(common: str, organisation: str | None) -> x509.Name:
-    parts = [x509.NameAttribute(NameOID.COMMON_NAME, common)]
-    if organisation:
-        parts.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation))
-    return x509.Name(parts)
+    """Organisation first, as authorities have it: written out, the common name comes first."""
+    parts = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation)] if organisation else []
+    return x509.Name([*parts, x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 
 def _sign(
@@ -75,8 +76,9 @@ def _sign(
     *,
     ca: bool,
     host: str | None = None,
+    at: datetime | None = None,
 ) -> x509.Certificate:
-    start = datetime.now(UTC).replace(microsecond=0) - timedelta(days=2)
+    start = (at or datetime.now(UTC)).replace(microsecond=0) - timedelta(days=2)
     url = x509.UniformResourceIdentifier
     about = [
         x509.AccessDescription(Access.OCSP, url("http://ocsp.ca.example")),

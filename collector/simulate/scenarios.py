@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """Times and sizes are shares: of the simulated time, of the fleet.
+    """Times and sizes are shares: of the simulated time, of the fleet. leads: to which alerts.
 
     rotates: when the host's keys change; safe: the share of the fleet whose pins allow the new ones;
     edges: the share of connections that see the new chain; back: when the old one is served again.
@@ -21,6 +21,7 @@ class Scenario:
 
     name: str
     says: str
+    leads: str
     rotates: float | None = None
     safe: float = 0.0
     edges: float = 1.0
@@ -39,45 +40,57 @@ class Scenario:
 
 
 SCENARIOS = (
-    Scenario(name="quiet", says="nothing happens; a few clients sit behind inspecting proxies"),
     Scenario(
-        name="bad-rotation", says="the host rotates to a key that most of the fleet does not pin",
-        rotates=0.4, safe=0.1,
+        name="quiet", says="nothing happens; a few clients sit behind inspecting proxies",
+        leads="no alert",
     ),
     Scenario(
-        name="undeclared", says="the same, and nobody told of it", rotates=0.4, safe=0.1, declared=False
+        name="bad-rotation", says="the host rotates to a key that most of the fleet does not pin",
+        leads="one page", rotates=0.4, safe=0.1,
+    ),
+    Scenario(
+        name="undeclared", says="the same, and nobody told of it",
+        leads="tickets of a new public key; one page as soon as a probe sees it", rotates=0.4, safe=0.1, declared=False,
     ),
     Scenario(
         name="canary", says="one edge in twenty serves a key that the fleet does not pin",
-        rotates=0.4, edges=0.05,
+        leads="one page", rotates=0.4, edges=0.05,
     ),
     Scenario(
-        name="one-version", says="a release ships with a pin that matches nothing", wrong_version=True
+        name="one-version", says="a release ships with a pin that matches nothing",
+        leads="a ticket", wrong_version=True,
     ),
     Scenario(
         name="office-proxy", says="an office puts a proxy in front of its phones",
-        behind=0.3, behind_networks=1, behind_from=0.3,
+        leads="no alert", behind=0.3, behind_networks=1, behind_from=0.3,
     ),
     Scenario(
         name="wave-at-rotation", says="a good rotation, and a wave of interception at the same time",
-        rotates=0.4, safe=1.0, behind=0.3, behind_networks=60, behind_from=0.4,
+        leads="a ticket of the wave, no page", rotates=0.4, safe=1.0, behind=0.3, behind_networks=60, behind_from=0.4,
     ),
-    Scenario(name="retry-loop", says="a few installs fail and try again without a pause", loops=3),
+    Scenario(
+        name="retry-loop", says="a few installs fail and try again without a pause",
+        leads="no alert", loops=3,
+    ),
     Scenario(
         name="spoof", says="somebody posts reports of our own chain from two networks",
-        forged=0.5, forged_networks=2,
+        leads="no alert", forged=0.5, forged_networks=2,
     ),
     Scenario(
         name="decoy", says="a forged spike, and then a real bad rotation",
-        rotates=0.6, safe=0.1, forged=0.5, forged_networks=2, forged_at=0.2,
+        leads="one page, of the real one", rotates=0.6, safe=0.1, forged=0.5, forged_networks=2, forged_at=0.2,
     ),
     Scenario(
         name="misissuance", says="a few clients in different places are shown a leaf that is not ours",
-        misissued=5,
+        leads="a ticket; a page to security where probes of the host went well for a week", misissued=5,
     ),
-    Scenario(name="expired", says="the served certificate expires", expires=0.4),
     Scenario(
-        name="rollback", says="a bad rotation that is taken back", rotates=0.3, safe=0.1, back=0.6
+        name="expired", says="the served certificate expires",
+        leads="one page", expires=0.4,
+    ),
+    Scenario(
+        name="rollback", says="a bad rotation that is taken back",
+        leads="one page, which ends by itself", rotates=0.3, safe=0.1, back=0.6,
     ),
 )  # fmt: skip
 BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}

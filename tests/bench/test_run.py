@@ -21,7 +21,9 @@ def _bench(*arguments: object) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("arguments", [[], ["ingest"], ["queries"], ["memory"], ["causes"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["ingest"], ["queries"], ["memory"], ["service"], ["causes"]]
+)
 def test_help_shows_examples(arguments: list[str]) -> None:
     told = _bench(*arguments, "--help")
     assert (told.returncode, told.stderr) == (0, "")
@@ -34,6 +36,28 @@ def test_causes_are_judged_right(tmp_path: Path) -> None:
     found = json.loads((tmp_path / "causes.json").read_text())
     assert found["right"] == found["cases"] >= 80
     assert "own_rotation" in told.stdout
+
+
+def test_a_bad_rotation_goes_through_the_whole_service(tmp_path: Path) -> None:
+    data = tmp_path / "with a space"
+    data.mkdir()
+    told = _bench(
+        "service", "--scenarios", "bad-rotation", "--installs", 60, "--minutes", 5, "--processes", 1,
+        "--out", tmp_path / "out", "--data", data,
+    )  # fmt: skip
+    assert (told.returncode, told.stderr) == (0, ""), told.stdout
+    (trial,) = json.loads((tmp_path / "out" / "service.json").read_text())["trials"]
+    assert trial["counted"] == trial["true"]
+    assert trial["true"]["self"] > 20
+    assert trial["alerts"] == ["pin_failure_spike page"]
+    assert 0 <= trial["delay"] <= 60
+    assert not list(data.iterdir())
+
+
+def test_a_scenario_that_is_none_is_said_in_one_line(tmp_path: Path) -> None:
+    told = _bench("service", "--scenarios", "nothing", "--data", tmp_path)
+    assert told.returncode == 1
+    assert told.stderr.count("\n") == 1
 
 
 def test_the_launcher_knows_it(checkout: Path) -> None:

@@ -89,3 +89,17 @@ def test_networks_are_networks_of_their_own() -> None:
         }
         assert len(found) == len(numbers)
         assert all(network.is_loopback == loopback for network in found)
+
+
+def test_even_a_small_fleet_is_with_many_operators_and_no_carrier_with_another() -> None:
+    fleet, _ = played("quiet", installs=60)
+    operators = [
+        {
+            address(n, 7, loopback=loopback).rsplit(".", 2)[0]
+            for n in sorted({i.network for i in fleet.fleet})
+        }
+        for loopback in (True, False)
+    ]
+    assert min(map(len, operators)) > 30
+    carriers = {address(n, 7, loopback=False).rsplit(".", 2)[0] for n in range(6)}
+    assert len(carriers) == 6

@@ -110,6 +110,31 @@ async def test_six_clients_of_one_rotation_are_ours_six_times(site: Site) -> Non
     assert (await site.metrics())[OURS] == 6
 
 
+async def test_a_declared_leaf_is_ours_before_anybody_has_seen_it(site: Site, clock: Clock) -> None:
+    await admitted(site)
+    declared = {"host": HOST, "chain": "".join(one.pem for one in chain()[:2])}
+    answer = await site.call("POST", "/api/v1/rotations", declared)
+    assert answer.status == 201
+    texts = [okhttp("sha1", rfc), okhttp("sha256", rfc)]
+    bodies: list[object] = [trustkit_ios(), trustkit_android(), *texts, rn_ssl_manager()]
+    for number, body in enumerate(bodies):
+        agent = f"okhttp/{number}"
+        await site.post(body, address=f"198.51.{number}.7", User_Agent=agent)
+    await tick(site, "count")
+    assert [class_ for class_, _, _ in await rows(site)] == ["self"] * 5
+
+
+async def test_a_declared_leaf_that_was_called_off_is_not_ours(site: Site) -> None:
+    await admitted(site)
+    declared = {"host": HOST, "chain": "".join(one.pem for one in chain()[:2])}
+    answer = await site.call("POST", "/api/v1/rotations", declared)
+    await site.call("POST", f"/api/v1/rotations/{answer.json['id']}/end", {})
+    await site.post(trustkit_ios(), address="198.51.100.7")
+    await site.post(okhttp("sha1", rfc), address="198.51.101.7")
+    await tick(site, "count")
+    assert "self" not in {class_ for class_, _, _ in await rows(site)}
+
+
 def okhttp(kind: str, subject: Callable[[Issued], str]) -> str:
     """As OkHttp 3.1 (SHA-1), 4 on Android, and 5 on a JVM write it."""
     told = [certificate_from_der(one.der) for one in chain()]
