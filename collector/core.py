@@ -214,7 +214,7 @@ async def open_core(
     spool = Spool(settings.spool_dir, settings.spool_bytes) if settings.spool_dir else None
     intake = Intake(flushing, metrics, clock, spool=spool)
     intake.known.budget.most = settings.row_budget
-    keyring = Keyring(pool, settings.hash_key)
+    keyring = Keyring(pool, settings.hash_key, clock)
     day_secrets = DaySecrets(pool)
     taking = Taking(intake, metrics, day_secrets, Newness(keyring.owns))
     taking.asns = open_table(settings.asn_db) if settings.asn_db else None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import lru_cache
 from hashlib import blake2b
 
@@ -48,8 +50,11 @@ def _matches(patterns: tuple[str, ...], host: str) -> bool:
 class Keyring:
     """Known keys. ``hash_key``: from outside the database; replaces the projects' own secrets."""
 
-    def __init__(self, pool: asyncpg.Pool, hash_key: str | None) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool, hash_key: str | None, clock: Callable[[], datetime]
+    ) -> None:
         self._pool = pool
+        self._clock = clock
         self._hash_key = hash_key.encode() if hash_key else None
         self._keys: dict[str, Key] = {}
         self._look_again = SharedLook(self.refresh, _PATIENCE)
@@ -61,7 +66,7 @@ class Keyring:
         async with self._pool.acquire() as connection:
             rows = await projects.keys_in_use(connection)
             names = await projects.named(connection)
-            own = await own_keys.all_of(connection)
+            own = await own_keys.all_of(connection, self._clock())
         self.learn(
             [MirroredKey(**row) for row in rows],
             {ProjectId(row["id"]): row["name"] for row in names},

@@ -4,7 +4,7 @@ such a leaf are never held back by caps on new things."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import asyncpg
 
@@ -14,6 +14,7 @@ from collector.store import rotations
 from collector.store.connect import Connection
 
 MOST = 10_000  # in all: every process holds them in memory
+_LATELY = timedelta(days=9)
 Own = tuple[ProjectId | None, bytes]  # project (None: every one), SHA-256 of the public key
 
 
@@ -93,13 +94,14 @@ async def remove(connection: Connection, spki_sha256: bytes, project: ProjectId 
 _OURS = """
 SELECT project, spki_sha256 FROM own_key
 UNION
-SELECT NULL::int, leaf FROM served_chain WHERE last_seen > now() - interval '9 days'
+SELECT NULL::int, leaf FROM served_chain WHERE last_seen > $1
 UNION
-SELECT project, unnest(new_leaves) FROM rotation WHERE at > now() - interval '9 days'
+SELECT project, unnest(new_leaves) FROM rotation WHERE at > $1
 """
 
 
-async def all_of(connection: Connection) -> set[Own]:
+async def all_of(connection: Connection, now: datetime) -> set[Own]:
     """Registered, probed or declared."""
-    found = {(row["project"], row["spki_sha256"]) for row in await connection.fetch(_OURS)}
+    rows = await connection.fetch(_OURS, now - _LATELY)
+    found = {(row["project"], row["spki_sha256"]) for row in rows}
     return found | {(None, leaf) for leaf in await rotations.declared_leaves(connection)}

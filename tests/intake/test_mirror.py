@@ -26,7 +26,7 @@ async def test_keys_come_back_with_limits_and_keys_of_our_own(
             assert await own_keys.add(
                 connection, OwnKey(spki), project, note="", now=NOON, who="ada"
             )
-    first, second = Keyring(pool, None), Keyring(pool, None)
+    first, second = Keyring(pool, None, lambda: NOON), Keyring(pool, None, lambda: NOON)
     await first.refresh()
     mirror.write(tmp_path, mirror.Mirror(first.rows, {}, own=mirror.own(first.own)))
     found = mirror.read(tmp_path)
