@@ -45,6 +45,8 @@ class Evidence:
 PRIVATE_FACTS = frozenset(
     {"root", "leaf_names"}
 )  # names of private issuers: for operators, not channels
+# Facts that are our own words, or hosts of ours; values of all others may be words of reports.
+OWN_FACTS = frozenset({"advice", "contradiction", "host", "serves_leaf_of"})
 
 
 @dataclass(frozen=True, slots=True)

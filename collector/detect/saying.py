@@ -7,7 +7,7 @@ from datetime import timedelta
 from collector.detect.cause_event import Source
 from collector.detect.spike_state import Verdict
 
-_WORST_LEAD = 60  # characters of what reports name
+_WORST_LEAD = 100  # characters of what reports name: a platform and a version
 _CHANGED = {
     Source.DECLARED: "the declared rotation",
     Source.PROBED: "the served chain changed",

@@ -14,17 +14,27 @@ FIRST_WAIT = timedelta(seconds=10)
 LONGEST_WAIT = timedelta(hours=1)
 MAX_TRIES = 12  # within about five hours
 _PASSING = (408, 425, 429)  # of what is the sender's fault: it may be taken later
+_MALFORMED = (400, 413, 422)
 
 
 class DeliveryError(PinfallError):
     """A message was not taken. Its words hold no address and no secret.
 
-    ``permanent``: it never will be, as it is; ``retry_after``: seconds that the receiver asked for.
+    ``permanent``: it never will be, as it is; ``malformed``: for what stands in it; ``retry_after``:
+    seconds that the receiver asked for.
     """
 
-    def __init__(self, words: str, *, permanent: bool, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        words: str,
+        *,
+        permanent: bool,
+        malformed: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(words)
         self.permanent = permanent
+        self.malformed = malformed
         self.retry_after = retry_after
 
 
@@ -58,7 +68,12 @@ def refused(status: int, retry_after: str | None, now: datetime) -> DeliveryErro
         return None
     words = f"HTTP {status}" + (", and redirects are not followed" if 300 <= status < 400 else "")
     permanent = status not in _PASSING and status < 500
-    return DeliveryError(words, permanent=permanent, retry_after=_seconds(retry_after, now))
+    return DeliveryError(
+        words,
+        permanent=permanent,
+        malformed=status in _MALFORMED,
+        retry_after=_seconds(retry_after, now),
+    )
 
 
 def _seconds(told: str | None, now: datetime) -> float | None:

@@ -22,6 +22,7 @@ from collector.notify.chosen import EmailConfig
 
 _ANSWER = 10.0  # seconds for each answer of the server
 _WITHIN = 20.0  # for all of it
+_TOO_LARGE = 552  # to MAIL already, where the size is told there (RFC 1870)
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("collector.notify"),
     autoescape=lambda name: name is not None and ".html" in name,  # noqa: S701 (the rest is plain text)
@@ -64,7 +65,12 @@ class Email:
             # The server's words may quote what we said; its number is enough.
             # A server that turns everybody away, does so for a while.
             permanent = error.code >= 500 and not isinstance(error, aiosmtplib.SMTPConnectError)
-            raise DeliveryError(f"SMTP {error.code}", permanent=permanent) from None
+            malformed = permanent and (
+                isinstance(error, aiosmtplib.SMTPDataError) or error.code == _TOO_LARGE
+            )
+            raise DeliveryError(
+                f"SMTP {error.code}", permanent=permanent, malformed=malformed
+            ) from None
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             raise DeliveryError(type(error).__name__, permanent=False) from None
         if refused:

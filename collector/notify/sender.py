@@ -12,6 +12,7 @@ import structlog
 from collector.alert import Message
 from collector.metrics import Metrics
 from collector.notify.channel import Channel, DeliveryError, retry_at
+from collector.notify.minimal import minimal
 from collector.store import outbox
 from collector.store.lease import StaleEpochError
 from collector.store.outbox import Claimed
@@ -127,12 +128,32 @@ class Sender:
 
 
 async def attempt(channel: Channel, message: Message) -> DeliveryError | None:
-    """One try, bounded. Whatever goes wrong is a failure of this message alone."""
+    """One try, bounded: of the message, and where it is refused for what stands in it, of its minimal
+    form. Whatever goes wrong is a failure of this message alone."""
     try:
         async with asyncio.timeout(WITHIN):
-            await channel.send(message)
+            await _whole_or_minimal(channel, message)
     except DeliveryError as error:
         return error
     except Exception as error:  # noqa: BLE001 (its words may hold an address: the type says enough)
         return DeliveryError(type(error).__name__, permanent=False)
     return None
+
+
+async def _whole_or_minimal(channel: Channel, message: Message) -> None:
+    try:
+        await channel.send(message)
+    except DeliveryError as error:
+        if not error.malformed:
+            raise
+        try:
+            await channel.send(minimal(message))
+        except DeliveryError as again:  # for good: then what was said of the whole tells more
+            raise (error if again.permanent else again) from None
+        log.warning(
+            "delivery.sent_minimal",
+            channel=channel.config.name,
+            what=message.event.value,
+            alert=message.alert.id,
+            refused=str(error),
+        )

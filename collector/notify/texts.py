@@ -1,16 +1,18 @@
 """An alert in words, the same in every channel. Text from reports is bounded and cannot hide or reorder
-what stands beside it; whoever puts these words into markup escapes them."""
+what stands beside it, nor is it anybody's link; whoever puts these words into markup escapes them."""
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from urllib.parse import quote
 
 from collector.alert import Alert, Event, Message, Severity
+from collector.detect.judgement import OWN_FACTS
+from collector.detect.reported_words import one_line, reported, version
 
-_HIDING = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})  # control, bidi, unassigned, breaks
+ASKED_BY = "Asked for by"  # of a test: an operator's name
+_OWN = OWN_FACTS | {ASKED_BY}
 _LIST = 6  # of versions and the like; then "and 3 more"
 _EVIDENCE = 8
 _STEPS = 5
@@ -18,10 +20,7 @@ _STEPS = 5
 
 def clean(text: object, most: int = 300) -> str:
     """One line, at most so many characters; what is not to be seen becomes a space."""
-    cut = str(text)[: 2 * most]
-    told = "".join(" " if unicodedata.category(c) in _HIDING else c for c in cut)
-    told = " ".join(told.split())
-    return told if len(told) <= most else told[: most - 1] + "…"
+    return one_line(str(text), most)
 
 
 def time(at: datetime) -> str:
@@ -58,18 +57,21 @@ def facts(alert: Alert) -> list[tuple[str, str]]:
     cause = alert.cause
     found.append(("Cause", f"{cause.label.replace('_', ' ')} ({round(100 * cause.confidence)} %)"))
     found.append(("Affected", _reach(alert)))
-    found.append(("Apps", _list(alert.apps)))
-    found.append(("App versions", _list(alert.reach.app_versions)))
-    found.append(("Platforms", _list(alert.reach.platforms)))
+    found.append(("Apps", _list(alert.apps, reported)))
+    found.append(("App versions", _list(alert.reach.app_versions, version)))
+    found.append(("Platforms", _list(alert.reach.platforms, reported)))
     if alert.rotation is not None:
         sources = _list(alert.rotation.sources)
         words = [time(alert.rotation.at), alert.rotation.state.replace("_", " "), sources]
         found.append(("Rotation", ", ".join(filter(None, [*words, alert.rotation.note]))))
-    found += [(one.fact, one.value) for one in cause.evidence[:_EVIDENCE]]
+    for one in cause.evidence[:_EVIDENCE]:
+        own = one.fact in _OWN
+        found.append((one.fact, one.value if own else reported(one.value, alert.host)))
     if alert.chain:
         leaf = alert.chain[0]
         ends = f"until {time(leaf.not_after)}" if leaf.not_after else ""
-        found.append(("Reported leaf", ", ".join(filter(None, [leaf.pin, leaf.subject, ends]))))
+        subject = reported(leaf.subject or "", alert.host)
+        found.append(("Reported leaf", ", ".join(filter(None, [leaf.pin, subject, ends]))))
     found.append(("Pins", _list(alert.pins)))
     if alert.acknowledged is not None:
         found.append(("Acknowledged", f"{alert.acknowledged.by}, {time(alert.acknowledged.at)}"))
@@ -97,7 +99,7 @@ def _reach(alert: Alert) -> str:
     return told if reach.share is None else f"{told}, {100 * reach.share:.3g} % of all"
 
 
-def _list(values: Sequence[str]) -> str:
+def _list(values: Sequence[str], told_as: Callable[[str], str] = clean) -> str:
     more = len(values) - _LIST
-    told = ", ".join(clean(value, 80) for value in values[:_LIST])
+    told = ", ".join(told_as(value) for value in values[:_LIST])
     return f"{told} and {more} more" if more > 0 else told

@@ -19,6 +19,7 @@ from collector.alert import (
     Severity,
     State,
 )
+from collector.notify import texts
 from collector.notify.channel import Channel
 from collector.notify.sender import attempt
 
@@ -46,7 +47,7 @@ def alert(now: datetime, who: str) -> Alert:
         started_at=now - timedelta(minutes=5),
         updated_at=now,
         summary="this is a test of Pinfall, nothing is wrong",
-        cause=Cause("test_traffic", 1.0, (Fact("Asked for by", who),)),
+        cause=Cause("test_traffic", 1.0, (Fact(texts.ASKED_BY, who),)),
         reach=Reach(installs=0, networks=0, expected=0),
         next_steps=("Close it.",),
         dedup_key=f"pinfall/{id_}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,8 +22,9 @@ from collector.alert import (
     Turn,
 )
 from collector.detect.finding import Finding
-from collector.detect.judgement import PRIVATE_FACTS
+from collector.detect.judgement import OWN_FACTS, PRIVATE_FACTS
 from collector.detect.kinds import AlertKind
+from collector.detect.reported_words import app, reported, version
 from collector.detect.served import Rotation, ServedChain, served_before
 from collector.detect.steps import Situation, next_steps
 from collector.lifecycle import AlertState, Stage
@@ -116,8 +118,9 @@ def lead_of(crowd: Crowd) -> tuple[str, float]:
     """What most of the installs have in common, in words, and their share."""
     if crowd.lead is None or not crowd.installs:
         return "", 0.0
-    platform, version, installs = crowd.lead
-    words = " ".join(part for part in (platform, version) if part)
+    platform, release, installs = crowd.lead
+    told = (reported(platform), version(release) if release else "")
+    words = " ".join(part for part in told if part)
     return words, installs / crowd.installs
 
 
@@ -152,7 +155,7 @@ def compose(
         silenced_until=state.silenced_until,
         project=place.project_name,
         host=place.host,
-        apps=crowd.apps,
+        apps=tuple(map(app, crowd.apps)),
         started_at=state.started_at,
         updated_at=state.updated_at,
         ended_at=state.ended_at if over else None,
@@ -160,16 +163,16 @@ def compose(
         cause=Cause(
             label,
             _CONFIDENCE.get(str(told.cause.get("confidence")), 0.5),
-            _evidence(told.cause),
+            _evidence(told.cause, place.host),
         ),
         reach=Reach(
             installs=max(crowd.installs, state.reach),
             networks=crowd.networks,
             expected=round(expected, 2),
-            app_versions=crowd.versions,
-            platforms=crowd.platforms,
+            app_versions=tuple(dict.fromkeys(map(version, crowd.versions))),
+            platforms=tuple(map(reported, crowd.platforms)),
         ),
-        chain=tuple(_link(n, c, is_ours) for n, c in enumerate(told.chain)),
+        chain=tuple(_link(n, c, is_ours, place.host) for n, c in enumerate(told.chain)),
         pins=told.pins,
         rotation=_turn(told.turns, state.tau),
         next_steps=next_steps(
@@ -186,6 +189,10 @@ def compose(
     )
 
 
+# A version, and its share of the installs.
+_SHARED = re.compile(r"(.*?)( \(\d{1,3}%\))?", re.DOTALL)
+
+
 def _summary(place: Place, kind: AlertKind, finding: Finding, told: Around) -> str:
     """Whose host it is, is said once."""
     said = finding.summary or f"{kind.value.replace('_', ' ')}: {place.host}"
@@ -194,23 +201,32 @@ def _summary(place: Place, kind: AlertKind, finding: Finding, told: Around) -> s
     return f"{said.removesuffix('.')}. The host is a third party's."
 
 
-def _evidence(cause: Mapping[str, object]) -> tuple[Fact, ...]:
+def _evidence(cause: Mapping[str, object], host: str) -> tuple[Fact, ...]:
     """Without what is for operators only."""
     given = cause.get("evidence")
     if not isinstance(given, list):
         return ()
     return tuple(
-        Fact(str(one["fact"]), str(one["value"]))
+        Fact(str(one["fact"]), _value(str(one["fact"]), str(one["value"]), host))
         for one in given
         if one["fact"] not in PRIVATE_FACTS
     )
 
 
-def _link(number: int, certificate: Certificate, is_ours: bool) -> Link:
+def _value(fact: str, value: str, host: str) -> str:
+    if fact in OWN_FACTS:
+        return value
+    if fact == "app_version" and (match := _SHARED.fullmatch(value)):
+        return version(match[1]) + (match[2] or "")
+    return reported(value, host)
+
+
+def _link(number: int, certificate: Certificate, is_ours: bool, host: str) -> Link:
     """Subjects of private issuers stay with operators."""
     known = facts(certificate.der)
+    subject = reported(known.subject, host) if is_ours and known.subject is not None else None
     pin = str(Hash("sha256", certificate.spki_sha256))
-    return Link(role(number, certificate), known.subject if is_ours else None, pin, known.not_after)
+    return Link(role(number, certificate), subject, pin, known.not_after)
 
 
 def _turn(turns: Sequence[Rotation], tau: datetime | None) -> Turn | None:
@@ -229,7 +245,7 @@ def _situation(host: str, label: str, told: Around) -> Situation:
     in_use = {str(Hash("sha256", x.spki_sha256)) for c in told.chains for x in c.chain}
     backups = tuple((pin, told.holding) for pin in told.pins if pin not in in_use)
     products = [
-        str(one["value"])
+        reported(str(one["value"]))
         for one in _listed(told.cause.get("evidence"))
         if one["fact"] == "calls_itself"
     ]
@@ -239,7 +255,7 @@ def _situation(host: str, label: str, told: Around) -> Situation:
         previous_until=served_before(told.chains, held),
         backups=backups,
         proven=told.proven & held,
-        version=told.crowd.versions[0] if told.crowd.versions else None,
+        version=version(told.crowd.versions[0]) if told.crowd.versions else None,
         products=tuple(products),
         many_networks=told.crowd.networks > 3,
         may_mute=told.crowd.networks <= 3,
