@@ -66,9 +66,15 @@ class Listener(web.Server):
 
 class _Connection(RequestHandler):
     """One that takes room. Reads of aiohttp's own state when it began to wait, so that a request that
-    comes at once costs next to nothing here."""
+    comes at once costs next to nothing here.
 
-    __slots__ = ("_door", "_early", "_head_since", "_ingest", "_is_short", "_peer")
+    A request goes the short way only where aiohttp's parser holds nothing of one that is not whole: what
+    follows half a head is the rest of it, whatever it looks like.
+    """
+
+    __slots__ = (
+        "_door", "_early", "_fed", "_head", "_head_since", "_ingest", "_is_between", "_is_short", "_peer",
+    )  # fmt: skip
 
     def __init__(self, manager: Listener, **options: Any) -> None:
         super().__init__(manager, **options)
@@ -76,6 +82,11 @@ class _Connection(RequestHandler):
         self._door = manager.door
         self._head_since = 0.0  # when a head began that is not whole yet; 0 for none
         self._is_short = False  # a request is on the short way
+        self._is_between = (
+            True  # the parser got whole requests only, and all of them have their answers
+        )
+        self._fed = 0  # bytes that the parser got of the request that it works on
+        self._head = 0  # of these, its head
         self._early = b""  # what came behind it
         self._peer: IPAddress | None = None
 
@@ -113,24 +124,46 @@ class _Connection(RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         waiter = self._waiter
+        is_waiting = waiter is not None and not waiter.done()
         if self._is_short:
             self._keep_for_later(data)
-        elif waiter is None or waiter.done():  # part of a request that is being handled
-            RequestHandler.data_received(self, data)
-        elif self._door.shut:
+        elif is_waiting and self._door.shut:
             self._turn_away()
-        elif not self._head_since and self._goes_short(data):
+        elif self._is_between and self._goes_short(data):
             self._is_short = self._request_in_progress = True  # a shutdown waits for it
             self._request_count += 1
         else:
-            RequestHandler.data_received(self, data)
-            if not waiter.done():
-                self._head_since = self._head_since or self._loop.time()
-            elif self._head_since:
-                self._head_since = 0.0
+            self._feed(data)
+            if is_waiting and waiter is not None:
+                if not waiter.done():
+                    self._head_since = self._head_since or self._loop.time()
+                elif self._head_since:
+                    self._head_since = 0.0
+
+    def _feed(self, data: bytes) -> None:
+        """The long way."""
+        if self._is_between:
+            self._is_between = False
+            self._fed, self._head = 0, data.find(b"\r\n\r\n") + 4
+        self._fed += len(data)
+        super().data_received(data)
+
+    async def _handle_request(
+        self, request: Any, start_time: float | None, request_handler: Any
+    ) -> tuple[web.StreamResponse, bool]:
+        """The next request often comes before aiohttp's task is back where it waits for it: after this one
+        it may go the short way, if nothing else was behind it."""
+        response, reset = await super()._handle_request(request, start_time, request_handler)
+        self._is_between = (
+            not reset
+            and bool(response.keep_alive)
+            and self._head > 3
+            and self._head + (request.content_length or 0) == self._fed
+        )
+        return response, reset
 
     def _goes_short(self, data: bytes) -> bool:
-        """For aiohttp this connection goes on waiting meanwhile."""
+        """For aiohttp this connection goes on waiting meanwhile, or begins to."""
         if self._close or self._force_close or self._peer is None:
             return False
         plain = read_plain(data)

@@ -201,3 +201,42 @@ async def test_a_plain_request_is_nothing_to_aiohttp(site: Site, more: str, time
     assert told.startswith(b'200 {"accepted":1')
     assert server.requests_count == times
     writer.close()
+
+
+async def test_the_rest_of_half_a_head_is_no_request_whatever_it_looks_like(site: Site) -> None:
+    """Else whoever can choose where a head is cut sends requests that a proxy in front never saw."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.collector.public_port)
+    half = f"POST /r/{site.key} HTTP/1.1\r\nHost: x\r\nX-Plain: ".encode()
+    writer.write(report(site.key, "1") + half)
+    (one,) = await answers(reader, 1)
+    assert one.startswith(b'200 {"accepted":1')
+    await asyncio.sleep(0.1)  # the server waits for the rest by now
+    writer.write(report(site.key, "2"))
+    (other,) = await answers(reader, 1)
+    assert other.startswith(b"400 ")  # two of the lines that there may be one of
+    assert await site.pool.fetchval("SELECT count(*) FROM violation") == 1
+    writer.close()
+
+
+async def test_a_connection_whose_first_request_was_odd_comes_back_to_the_short_way(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain: list[bytes] = []
+
+    def noting(data: bytes) -> Plain | None:
+        found = read_plain(data)
+        plain.append(b"" if found is None else found.body)
+        return found
+
+    monkeypatch.setattr("collector.web.listener.read_plain", noting)
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.collector.public_port)
+    odd = report(site.key, "1").replace(b"Host", b"Expect: 100-continue\r\nHost")
+    writer.write(odd)
+    async with asyncio.timeout(20):
+        assert b"100 Continue" in await reader.readuntil(b"\r\n\r\n")
+    await answers(reader, 1)
+    writer.write(report(site.key, "2"))
+    await answers(reader, 1)
+    assert plain[0] == b""
+    assert b'"2"' in plain[1]
+    writer.close()
