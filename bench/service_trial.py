@@ -141,7 +141,7 @@ async def _trial(url: str, key: str, name: str, seed: int, installs: int, second
                 paged = at
         rows = await pool.fetch(_COUNTED, start)
         alerts = await pool.fetch("SELECT kind, severity FROM alert ORDER BY started_at, kind")
-    truth = affected(sent.arrived(at) for at, sent in arrived)
+    truth = affected(sent.arrived(start.timestamp() + at) for at, sent in arrived)
     return Trial(
         scenario=name, seed=seed,
         counted={row["class"]: row["installs"] for row in rows},

@@ -29,7 +29,8 @@ async def every(
 
     A failed round is counted, logged when it is the first, tried again.
 
-    A round is given five intervals, at least 30 s: a stuck query must not stop the task.
+    A round is given five intervals, at least two minutes: a stuck query must not stop the task, and the first
+    look at thousands of hosts takes its time.
     """
     seconds = interval.total_seconds()
     failing = False
@@ -38,7 +39,7 @@ async def every(
         await asyncio.sleep(wait)
         wait = seconds
         try:
-            async with asyncio.timeout(max(5 * seconds, 30)):
+            async with asyncio.timeout(max(5 * seconds, 120)):
                 await tick()
         except Exception as error:  # noqa: BLE001 (whatever it was, the next round comes)
             metrics.ticks.labels(task=name, result="error").inc()

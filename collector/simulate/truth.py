@@ -12,8 +12,8 @@ rest are beyond the caps. The class is what the report itself can show, for it i
   newer). That other clients showed a root above the same leaf does not count for it: anybody can put a key
   of ours under a root of his own and report that, which would turn real failures into interception.
 
-Of the caps a collector may count a few more: it tells networks apart by hashes whose key changes with the
-day, so after midnight UTC a network is a new one.
+A collector tells networks apart by hashes whose key changes with the day, so after midnight UTC a network
+is a new one, and so it is here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _CAP = 3  # installs of one network
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One report that arrived. at: seconds; class_: None where no pin failed."""
+    """One report that arrived. at: seconds since 1970; class_: None where no pin failed."""
 
     at: float
     install: int
@@ -50,7 +50,7 @@ def affected(reports: Iterable[Shown]) -> Affected:
     """In any order."""
     told = Affected()
     last: dict[tuple[str, int], float] = {}
-    networks: dict[tuple[str, int], list[float]] = {}
+    networks: dict[tuple[str, int, int], list[float]] = {}
     for one in sorted(reports, key=lambda report: report.at):
         if one.class_ is None:
             continue
@@ -60,8 +60,8 @@ def affected(reports: Iterable[Shown]) -> Affected:
         last[who] = one.at
         told.all[one.class_] += 1
         told.forged[one.class_] += one.forged
-        near = networks.setdefault((one.class_, one.network), [])
-        if sum(1 for at in near if one.at - at < _DAY) < _CAP:
+        near = networks.setdefault((one.class_, one.network, int(one.at // _DAY)), [])
+        if len(near) < _CAP:
             near.append(one.at)
             told.within[one.class_] += 1
     return told

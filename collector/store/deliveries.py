@@ -78,6 +78,14 @@ async def of_batch(connection: Connection, keys: Sequence[bytes], batch: UUID) -
     return {row["key"] for row in rows}
 
 
+async def newest_batch(connection: Connection, since: datetime, until: datetime) -> datetime | None:
+    """When something was stored last in that time."""
+    found: datetime | None = await connection.fetchval(
+        "SELECT max(at) FROM batch WHERE at > $1 AND at <= $2", since, until
+    )
+    return found
+
+
 _BEGIN = "INSERT INTO batch (id, at) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING id"
 
 

@@ -17,8 +17,9 @@ import msgspec
 from msgspec.structs import replace
 
 from collector.detect.baseline import HOURS
+from collector.detect.exposure import Gap
 from collector.detect.gates import Facts
-from collector.detect.kinds import AlertKind
+from collector.detect.kinds import AlertKind, Severity
 from collector.detect.memory import Learned, Memory
 from collector.detect.spike import look
 from collector.detect.spike_state import NOTHING_KNOWN, Known, State, Verdict
@@ -31,17 +32,21 @@ STREAMS = (SELF, INTERCEPTION, UNKNOWN, UNTRUSTED)
 _CATCH_UP = 60  # minutes that are looked at one by one, also where nothing came
 _REMEMBERED = 24  # hours after which what was learned is old: minutes of 26 are read
 _BESIDE = 10  # installs of the other classes, an hour and operator network
+_TELLING = 0.25  # of the installs that tell no chain
+_GAPS = 26 * 60  # minutes, of which some window may hold one
 Counts = Mapping[str, Mapping[int, Mapping[bytes, int]]]  # class, minute, operator: installs
 
 
 class Kept(msgspec.Struct):
     """As it is stored: states of spikes and what was learned by stream, alerts by kind with their ids.
-    loud: of streams whose spike was there without some silenced signatures, which those were, in order."""
+    loud: of streams whose spike was there without some silenced signatures, which those were, in order.
+    gaps: in which no collector ran."""
 
     spikes: dict[str, State] = {}
     alerts: dict[str, tuple[str, AlertState]] = {}
     learned: dict[str, Learned] = {}
     loud: dict[str, tuple[bytes, ...]] = {}
+    gaps: tuple[Gap, ...] = ()
 
 
 @dataclass(slots=True)
@@ -54,6 +59,7 @@ class Watched:
     kept: Kept
     memories: dict[str, Memory] = field(default_factory=dict)
     saved_at: int = 0
+    lead: str = ""  # of the spike that was there last
     first_hour: int = 0  # since 1970, in which the host was known first
     hours: Mapping[str, Mapping[int, int]] = field(default_factory=dict)  # until memories are made
 
@@ -66,6 +72,29 @@ class Watched:
 
     def is_open(self) -> bool:
         return any(state.incident is not None for state in self.kept.spikes.values())
+
+    def own(self, counts: Counts) -> str:
+        """The stream that may page; what pages goes on to, until it is over."""
+        paging = [
+            stream for stream in (SELF, UNKNOWN)
+            if (state := self.kept.spikes.get(stream)) and state.incident and state.severity is Severity.PAGE
+        ]  # fmt: skip
+        if paging:
+            return paging[0]
+        return SELF if not counts.get(UNKNOWN) or self._tells_chains(counts) else UNKNOWN
+
+    def _tells_chains(self, counts: Counts) -> bool:
+        """Whether its clients tell which chain they saw. By their share, and not because one report does:
+        else one that somebody made up would keep a host from its page whose clients tell none."""
+        told = {stream: _installs(self.hours.get(stream, {}), counts.get(stream, {}))
+                for stream in (SELF, INTERCEPTION, UNKNOWN)}  # fmt: skip
+        chains = told[SELF] + told[INTERCEPTION]
+        return chains > 0 and chains >= _TELLING * told[UNKNOWN]
+
+    def missed(self, gap: Gap) -> None:
+        """Nobody collected meanwhile."""
+        old = gap[1] - _GAPS
+        self.kept.gaps = (*(one for one in self.kept.gaps if one[1] >= old), gap)
 
     def learn(self, hours: Mapping[str, Mapping[int, int]], first_hour: int, now: int) -> None:
         """hours: by stream, newly affected installs of each hour since 1970 that has some. first_hour:
@@ -166,6 +195,13 @@ class Watched:
         learned = {name: memory.learned() for name, memory in self.memories.items()}
         kept = msgspec.structs.replace(self.kept, learned=learned or self.kept.learned)
         return msgspec.json.encode(kept).decode()
+
+
+def _installs(hours: Mapping[int, int], minutes: Mapping[int, Mapping[bytes, int]]) -> int:
+    """Of the hours before those of which minutes are read, and of these."""
+    first = min(minutes, default=None)
+    before = sum(n for hour, n in hours.items() if first is None or hour < first // 60)
+    return before + sum(sum(operators.values()) for operators in minutes.values())
 
 
 def kept_of(text: str | None) -> Kept:

@@ -15,15 +15,18 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import structlog
+from msgspec.structs import replace
 
 from collector.detect import standing
 from collector.detect.baseline import HOURS
+from collector.detect.exposure import Gap
 from collector.detect.finding import NOTHING, Finding
 from collector.detect.kinds import AlertKind, Severity
 from collector.lifecycle import Stage
 from collector.metrics import Metrics
 from collector.store import (
     alert_orders,
+    deliveries,
     detector_states,
     incidents,
     lease,
@@ -39,13 +42,14 @@ from collector.watch.recovering import Recovering
 from collector.watch.rules import Found
 from collector.watch.settling import Settling, remembered
 from collector.watch.telling import Around, Place, around
-from collector.watch.watched import SELF, UNKNOWN, Counts, Watched, grouped, kept_of
+from collector.watch.watched import SELF, Counts, Watched, grouped, kept_of
 
 log = structlog.get_logger()
 
 _BACK = timedelta(hours=26)  # of which minutes are read
 _LATE = timedelta(hours=3)  # of which those are looked for who failed before a fix
 _SAVE = 10  # minutes between two states of a host where nothing happens
+_GAP = timedelta(minutes=_SAVE + 2)  # from which on it is known that nobody looked
 _SOME = 100  # hosts that are judged before others get their turn
 
 
@@ -71,6 +75,10 @@ class Watcher:
     _muting: Muting = field(default_factory=Muting)
     _recovering: Recovering = field(default_factory=Recovering)
     _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _began: datetime = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._began = self.clock()
 
     async def look(self, epoch: int) -> bool:
         """By the holder of the lease, every few seconds. Whether hosts were judged: each minute, and
@@ -108,6 +116,7 @@ class Watcher:
             rows = await minutes.hosts(connection)
             remembered = {(r.project, r.host): r for r in await detector_states.load(connection)}
             counted = await minutes.by_hour(connection, now - timedelta(hours=HOURS), this_hour)
+            gap = await self._gap(connection, remembered.values())
         hours: dict[tuple[int, str], dict[str, dict[int, int]]] = {}
         for row in counted:
             place = hours.setdefault((row["project"], row["host"]), {})
@@ -124,10 +133,22 @@ class Watcher:
             if key in hours:
                 first = min(first, *(min(stream) for stream in hours[key].values() if stream))
             watched.first_hour, watched.hours = first, hours.get(key, {})
+            if gap is not None:
+                watched.missed(gap)
             self._hosts[key] = watched
             if n % _SOME == 0:
                 await asyncio.sleep(0)
         log.info("watcher.began", hosts=len(self._hosts))
+
+    async def _gap(
+        self, connection: Connection, remembered: Collection[detector_states.Remembered]
+    ) -> Gap | None:
+        """In which nobody looked, before this process began, and nothing was stored."""
+        looked = max((one.evaluated_up_to for one in remembered), default=None)
+        if looked is None or self._began - looked < _GAP:
+            return None
+        begun = await deliveries.newest_batch(connection, looked, self._began) or looked
+        return (minute(begun) + 1, minute(self._began)) if self._began - begun >= _GAP else None
 
     async def _keep_hosts(self, connection: Connection) -> None:
         """Watch those that were admitted since; forget those that were released."""
@@ -206,14 +227,14 @@ class Watcher:
     ) -> list[Found]:
         if not watched.memories:
             watched.learn(watched.hours, watched.first_hour, minute(now))
-        tells_chains = bool(
-            counts.get(SELF) or counts.get("interception") or watched.hours.get(SELF)
-        )
-        facts = known.facts(watched.project, watched.host, tells_chains)
-        own = SELF if tells_chains or not counts.get(UNKNOWN) else UNKNOWN
+        own = watched.own(counts)
+        facts = known.facts(watched.project, watched.host, own == SELF)
         state = watched.kept.spikes[own]
         opened = state.incident.opened if state.incident else None
-        with_it = known.known(watched.project, watched.host, opened, now)
+        with_it = replace(
+            known.known(watched.project, watched.host, opened, now),
+            gaps=watched.kept.gaps, lead=watched.lead,
+        )  # fmt: skip
         if opened is not None:
             async with self.pool.acquire() as connection:
                 with_it = await self._recovering.known(
@@ -228,7 +249,9 @@ class Watcher:
         ]
         loud, without = frozenset[str](), self._muting.signatures(watched.place)
         if without:
-            changes = known.known(watched.project, watched.host, None, now)
+            changes = replace(
+                known.known(watched.project, watched.host, None, now), gaps=watched.kept.gaps
+            )
             loud = self._muting.loud(watched, counts, facts, changes, now)
         verdict = verdicts[own]
         told = Around()
@@ -241,7 +264,9 @@ class Watcher:
                 watched, place, own, max(since, now - timedelta(days=7)), now,
                 without if own in loud else (),
             )  # fmt: skip
-        found.append(rules.own_spike(watched, verdict, told, known, now, chains=own == SELF))
+        spike = rules.own_spike(watched, verdict, told, known, now, chains=own == SELF)
+        watched.lead = spike.finding.lead or watched.lead
+        found.append(spike)
         found = self._muting.mute(watched.place, found, loud)
         watched.remember(counts, minute(now))
         days = watched.days(counts, minute(now))

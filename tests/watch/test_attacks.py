@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from collector.detect.paths import Roots
 from collector.intake.newness import Newness
 from collector.reports.certificates import certificate_from_der
-from tests.make import authority, ios_pem, issue, row, trustkit_ios, window
+from tests.make import PIN_A, authority, ios_pem, issue, neutral, row, trustkit_ios, window
 from tests.watch.conftest import tick
 from tests.watch.story import (
     HOST,
@@ -298,3 +298,48 @@ async def test_forged_interception_from_one_provider_delays_no_page(story: Story
     await story.fail(3)
     await story.look()
     assert await story.page() is not None
+
+
+async def bare(story: Story, installs: int) -> None:
+    """So many new installs whose clients tell no chain, each on a network of its own."""
+    for _ in range(installs):
+        story.sent += 1
+        body = neutral(
+            host=HOST, event_id=f"bare-{story.sent}", install_id=f"bare-{story.sent}",
+            observed_at=story.clock.now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            pins={"kind": "spki-sha256", "expected": [f"sha256/{PIN_A}"], "served": []},
+        )  # fmt: skip
+        address = f"{11 + story.sent % 180}.{story.sent % 250}.7.9"
+        answer = await story.site.post(body, address=address)
+        assert answer.json["accepted"] == 1, answer.json
+
+
+async def test_a_made_up_chain_hides_no_break_of_clients_that_tell_none(story: Story) -> None:
+    root = issue("Somebody's Root", ca=True, days=3650)
+    pems = [ios_pem(one.der) for one in (issue(HOST, root, sans=(HOST,)), root)]
+    assert await forge(story, ["192.0.2.9"], validated_certificate_chain=pems) == 1
+    assert await forge(story, ["198.51.100.9"]) == 1
+    await story.look()
+    await story.rotate()
+    paged = None
+    for minute in range(5):
+        story.clock.now += MINUTE
+        await bare(story, 6)
+        await story.look()
+        if paged is None and await story.page():
+            paged = minute
+    assert paged is not None
+    assert paged <= 2
+
+
+async def test_what_pages_goes_on_to_when_chains_are_told(story: Story) -> None:
+    await story.rotate()
+    story.clock.now += MINUTE
+    await bare(story, 20)
+    await story.look()
+    assert await story.page() is not None
+    for _ in range(5):
+        story.clock.now += MINUTE
+        await story.fail(10)  # whoever it is
+        await story.look()
+    assert ("pin_failure_spike", "resolved") not in story.heard()

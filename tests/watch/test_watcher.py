@@ -357,3 +357,18 @@ async def test_a_host_that_falls_silent_is_a_ticket(story: Story) -> None:
     await story.wait(36 * 60, 60)
     assert story.heard()[0] == ("reporting_silent", "firing")
     assert {kind for kind, _ in story.heard()} == {"reporting_silent"}
+
+
+async def test_who_begins_after_an_outage_knows_the_gap(story: Story) -> None:
+    pool = story.site.pool
+    await story.fail(1)
+    await story.look()
+    story.clock.now += 20 * MINUTE
+    await story.fail(1)  # somebody still collects
+    story.clock.now += 120 * MINUTE
+    for _ in range(2):  # whoever takes over from there does not find it again
+        watcher = Watcher(pool, Metrics(), story.clock, Settling(pool))
+        epoch = await pool.fetchval("SELECT epoch FROM watcher_lease")
+        await watcher.look(epoch)
+        (watched,) = [one for one in watcher._hosts.values() if one.host == HOST]
+        assert [ended - begun for begun, ended in watched.kept.gaps] == [119]
