@@ -21,7 +21,11 @@ _DAY = 1440
 
 
 class Trial:
-    """successes: whether the success counts of the trial may be used, as those of a trusted key."""
+    """successes: whether the success counts of the trial may be used, as those of a trusted key.
+
+    What clients that do not de-duplicate report again and again (rule R3) is not used: the watcher does not
+    either, since it comes with public keys.
+    """
 
     def __init__(self, raw: Mapping[str, Any], *, successes: bool) -> None:
         self.id: str = raw["id"]
@@ -36,9 +40,8 @@ class Trial:
         self.history: list[int] = [] if raw["cold"] else raw["history"]["S" if chains else "U"]
         self.minutes: dict[int, Minute] = {}
         self.successes = [0] * self.end
-        self.retries = [0] * self.end
         self.trusted = successes
-        for at, own, own_one, unknown, unknown_one, private, reports, connected in raw["counts"]:
+        for at, own, own_one, unknown, unknown_one, private, _, connected in raw["counts"]:
             counted, one = (own, own_one) if chains else (unknown, unknown_one)
             self.minutes[at] = Minute(
                 at=_EPOCH + at,
@@ -48,10 +51,7 @@ class Trial:
             )
             if at % 5 == 0:  # the minutes of which successes are always told
                 self.successes[at] = 5 * connected
-            # Clients that de-duplicate report a new failure once or twice.
-            self.retries[at] = reports - 2 * (own + own_one + unknown + unknown_one + private)
         self._connected = [0, *accumulate(self.successes)]
-        self._retried = [0, *accumulate(self.retries)]
 
     def _between(self, sums: list[int], start: int, end: int) -> int:
         return sums[max(0, min(end, self.end))] - sums[max(0, min(start, self.end))]
@@ -82,18 +82,12 @@ class Trial:
             expected = usual([(same, then)], now) if alike else 0.0
             if expected >= 1000:
                 break
-        retries = self._between(self._retried, at - 14, at + 1)
-        day = self._between(self._connected, 0, _DAY) / 96
-        start = at % _DAY - at % _DAY % 15
-        share = self._between(self._connected, start, start + 15) / day if day else 0.0
-        scaled = retries / share if share > 0.05 else None
         return Known(
             changes=self.causes,
             gaps=self.gaps,
             successes_60=self._between(self._connected, at - 59, at + 1) if self.trusted else None,
             successes=successes,
             usual=expected,
-            retries=None if scaled is None else max(0.0, scaled),
         )
 
 
