@@ -10,7 +10,6 @@ ENOUGH = 7.0  # S
 STANDS_OUT = 8.0  # s of the classes that never page
 _TIMES = 4.0  # what was expected
 _SPREAD = 0.75  # of what a page needs, outside the largest operator network
-_BEYOND_DOUBT = 10.0  # S of a host where next to nothing fails: one install less is enough
 _CROWD = 30  # installs without which no count is told that has no cause
 
 
@@ -60,12 +59,12 @@ def bonus(facts: Facts, age: int | None, confirmed: bool) -> float:
     return -5.0 if facts.checked else -3.0
 
 
-def least(facts: Facts, total: float, *, changed: bool, cold: bool) -> int:
-    """Installs under which nothing pages. total: S."""
+def least(facts: Facts, *, changed: bool, cold: bool) -> int:
+    """Installs under which nothing pages."""
     if changed:
         if not facts.chains or facts.uncovered:
             return 12
-        return 8 if cold else 4 if total >= _BEYOND_DOUBT else 5
+        return 8 if cold else 5
     if not facts.chains:
         return 100
     return _CROWD
@@ -92,7 +91,7 @@ def held(
     if not changed and not facts.checked and facts.probed:
         return Held.NO_CHANGE
     count = min(count, int(spread / _SPREAD))
-    if count < least(facts, total, changed=changed, cold=cold):
+    if count < least(facts, changed=changed, cold=cold):
         return Held.FEW
     if count < _TIMES * expected:
         return Held.NEAR

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from typing import Any
 
 import msgspec
 import pytest
@@ -11,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.detect.cause_event import Change, Source
-from collector.detect.gates import Facts, Held, held
+from collector.detect.gates import Facts, Held
 from collector.detect.kinds import Severity
 from collector.detect.spike import look
 from collector.detect.spike_state import Known, State
@@ -98,23 +97,6 @@ def test_other_classes_raise_what_is_expected() -> None:
     verdict = within.minute(15, rotated())
     assert verdict.severity is None
     assert verdict.expected > 20
-
-
-@pytest.mark.parametrize(
-    ("total", "changes", "enough"),
-    [
-        (10.0, {}, 4), (9.99, {}, 5), (12.0, {"cold": True}, 8), (12.0, {"changed": False}, 30),
-        (12.0, {"facts": CHAINLESS}, 12), (12.0, {"facts": UNCOVERED}, 12),
-    ],
-)  # fmt: skip
-def test_one_less_is_enough_beyond_doubt(
-    total: float, changes: dict[str, Any], enough: int
-) -> None:
-    told: dict[str, Any] = {"facts": Facts(), "changed": True, "cold": False, **changes}
-    facts = told.pop("facts")
-    for count, held_by in ((enough - 1, Held.FEW), (enough, Held.NOTHING)):
-        found = held(facts if told["changed"] else CHECKED, total, count, 2 * count, 0.01, **told)
-        assert found is held_by
 
 
 def test_few_against_what_connects_well() -> None:

@@ -27,6 +27,8 @@ TABLE: list[tuple[str, str, object, Role | None]] = [
     ("POST", "/alerts/nobody/silence", None, O),
     ("POST", "/alerts/nobody/resolve", None, O),
     ("POST", "/alerts/nobody/note", None, O),
+    ("POST", "/silences", None, O),
+    ("POST", "/silences/nobody/end", None, O),
     ("GET", "/hosts/default/b.example", None, V),
     ("GET", f"/signatures/{SHA[:32]}", None, V),
     ("POST", f"/signatures/{SHA[:32]}/relabel", None, O),

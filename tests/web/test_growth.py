@@ -27,7 +27,7 @@ async def test_how_many_are_stored_whole_is_shown(site: Site) -> None:
         assert posted.json["accepted"] == 1
     for _ in range(2):
         _, page = await site.get("/")
-        assert cells(page, "pin_mismatch")[5] == "5 3 of 5 stored whole"
+        assert cells(page, "pin_mismatch")[5] == "5 3 of them stored whole"
         assert cells(page, "api.example.com")[2] == "5"
         await site.collector.tick("fold")
     (found,) = (await site.call("GET", "/api/v1/signatures")).json["signatures"]
