@@ -28,7 +28,7 @@ from collector.store import counting, ours, reported
 from collector.store.connect import Connection
 from collector.store.ours import Ours
 
-_BATCH = 2000  # sightings of one transaction
+_BATCH = 500  # sightings of one transaction: its steps hold up requests, if only for a moment
 _PAGE = 20_000  # sightings of leaves that became ours, of one search
 _NETWORKS = timedelta(days=8)  # that hashes of networks are kept, as everywhere
 _INSTALLS = timedelta(days=30)  # that counts are, for what is usual at which hour
@@ -117,7 +117,7 @@ class Counting:
         self, connection: Connection, classed: Sequence[tuple[Sighting, Class]]
     ) -> Counts:
         before = await counting.before(connection, [one for one, _ in classed if one.counts])
-        told = count(classed, before, self.each)
+        told = await asyncio.to_thread(count, classed, before, self.each)
         await counting.add(connection, told.counted, told.moved)
         counts: Counts = Counter()
         for one in told.counted:
