@@ -56,7 +56,7 @@ def run(told: argparse.Namespace) -> int:
         raise PinfallError(f"no trials in {told.trials}")
     answer = partial(_answer, successes=told.successes)
     looks, spent, begun = 0, 0.0, time.monotonic()
-    with told.answers.open("w") as answers, ProcessPoolExecutor(told.jobs) as processes:
+    with told.answers.open("w") as answers, ProcessPoolExecutor(max(1, told.jobs)) as processes:
         for trials, found in enumerate(processes.map(answer, paths, chunksize=_AT_ONCE), 1):
             looks += found.looks
             spent += found.seconds

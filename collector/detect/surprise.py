@@ -7,10 +7,8 @@ import math
 _TINY = 1e-300
 _CLOSE = 1e-13
 _WORST_STEPS = 20_000
-_ADDED, _PLAIN = (
-    32,
-    1e-3,
-)  # counts up to which terms are added; a probability that they tell to 1e-12
+_ADDED = 32  # the largest count whose terms are added up
+_PLAIN = 1e-3  # a probability from which on they tell it to nine digits
 _LN10 = math.log(10)
 WINDOWS_PRICE = 0.6  # of looking at several windows: log10 of four
 
