@@ -279,6 +279,11 @@ group(
     Case("two requests at once", "200: 1 accepted then 200: 1 accepted",
          joined(post(one("p1")), post(one("p2")))),
     refused("a second request hidden behind a refused body", joined(chunked(b"zz\r\n"), post(one("hidden")))),
+    Case("half a head behind a request, then what looks like one", "200 then 400, closed",
+         lambda key: [
+             post(one("before half a head"))(key)[0] + f"POST /r/{key} HTTP/1.1\r\nHost: x\r\nX: ".encode(),
+             0.2, post(one("hidden in a head"))(key)[0],
+         ], by_parser=True),
     Case("a client that closes its half behind the request", "closed", post(one("half")), ends=True),
     Case("the same report, other X-Forwarded-For, from a peer that is no trusted proxy",
          "200: 1 accepted then 200: 1 duplicate",
