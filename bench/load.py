@@ -151,8 +151,11 @@ class Load:
                 got = self._read(fd)
                 if got is None:
                     continue
-                waits.append(clock() - intended.pop(fd))
-                answered += got
+                if fd in intended:
+                    waits.append(clock() - intended.pop(fd))
+                    answered += got
+                else:  # it was idle, and the server closed it
+                    idle.remove(fd)
                 idle.append(fd if fd in self._sockets else self._open())
         self._ended(began, sent, answered)
         late = list(intended.values())
