@@ -281,7 +281,7 @@ def _rounds(
         ("rotations", 60.0, rotate),
         ("learn", learn.EVERY, learn.Learner(pool, core.clock).tick),
         ("pin_expiries", expiries.EVERY, expiries.Expiries(pool, core.metrics).tick),
-        ("count", 5.0, counting.tick),
+        ("count", 2.0, counting.tick),
         ("causes", 10.0, judging.tick),
         *_spooling(core),
     )

@@ -198,8 +198,9 @@ class Core:
                 await replay.tick()
 
     async def go_round(self, stack: AsyncExitStack, rounds: Sequence[Round]) -> None:
-        for name, seconds, tick in rounds:
-            first = timedelta(seconds=min(seconds, 30.0))
+        """For the life of the stack. Their beginnings are apart, or those of a minute would always be at once."""
+        for n, (name, seconds, tick) in enumerate(rounds):
+            first = timedelta(seconds=min(seconds, 30.0) * (n + 1) / len(rounds))
             task = every(timedelta(seconds=seconds), name, tick, self.metrics, first)
             await stack.enter_async_context(running(name, task))
 

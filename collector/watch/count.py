@@ -29,6 +29,9 @@ from collector.store.connect import Connection
 from collector.store.ours import Ours
 
 _BATCH = 500  # sightings of one transaction: its steps hold up requests, if only for a moment
+# After each, requests have the processors to themselves twice as long, as long as what waits is new;
+# from so many seconds of age on nothing is waited for.
+_REST, _OLD = 2.0, 10.0
 _PAGE = 20_000  # sightings of leaves that became ours, of one search
 _NETWORKS = timedelta(days=8)  # that hashes of networks are kept, as everywhere
 _INSTALLS = timedelta(days=30)  # that counts are, for what is usual at which hour
@@ -68,8 +71,12 @@ class Counting:
         until = loop.time() + seconds
         await self._learn()
         await self._became_ours(seconds / 2)
-        while await self._some() and loop.time() < until:
-            pass
+        while loop.time() < until:
+            began = loop.time()
+            age = await self._some()
+            if age is None:
+                break
+            await asyncio.sleep(_REST * (loop.time() - began) * max(0.0, 1 - age / _OLD))
         await self._forget()
 
     async def _forget(self) -> None:
@@ -101,17 +108,19 @@ class Counting:
             )
         return self._known[project]
 
-    async def _some(self) -> bool:
-        """Count some of those that wait; whether there may be more."""
+    async def _some(self) -> float | None:
+        """Count some of those that wait: how old the first of them is, in seconds; None: no more are there."""
         async with self.pool.acquire() as connection, connection.transaction():
             if not await counting.hold(connection):
-                return False
+                return None
             taken = await counting.waiting(connection, _BATCH)
             classes = await self._classes(connection, taken)
             await counting.classed(connection, classes)
             counts = await self._count(connection, [(one, classes[one.id]) for one in taken])
         self._tell(counts)
-        return len(taken) == _BATCH
+        if len(taken) < _BATCH:
+            return None
+        return max(0.0, (self.clock() - taken[0].received_at).total_seconds())
 
     async def _count(
         self, connection: Connection, classed: Sequence[tuple[Sighting, Class]]

@@ -165,7 +165,8 @@ class Watcher:
                 self._hosts[key] = watched
 
     async def _judge_all(self, epoch: int, now: datetime, *, is_minute: bool) -> None:
-        """Each minute all hosts, in between those of which something was counted."""
+        """Each minute all hosts; in between those of which something was counted, for what opens or becomes
+        graver: that it grows is no news that cannot wait, and costs a lot in a storm."""
         async with self.pool.acquire() as connection:
             await self._keep_hosts(connection)
             counts = grouped(
@@ -189,7 +190,12 @@ class Watcher:
                 continue
             self._seen[watched.place] = seen
             try:
-                found, judged = await self._judge(watched, told, known, suspected, now)
+                looked = await self._judge(
+                    watched, told, known, suspected, now, wants_news=not is_minute
+                )
+                if looked is None:
+                    continue
+                found, judged = looked
                 found += self._collector(watched, firsts, lost, now)
                 changed = await self.settling.settle(watched, found, muted, epoch, now)
             except (*STORE_DOWN, StaleEpochError):
@@ -206,30 +212,39 @@ class Watcher:
 
     async def _judge(
         self, watched: Watched, counts: Counts, known: World,
-        suspected: set[tuple[int, str]], now: datetime,
-    ) -> tuple[list[Found], bool]:  # fmt: skip
-        """What all rules find at a host; whether its counts were judged."""
+        suspected: set[tuple[int, str]], now: datetime, *, wants_news: bool,
+    ) -> tuple[list[Found], bool] | None:  # fmt: skip
+        """What all rules find at a host; whether its counts were judged. None: see ``_spikes``."""
         place = Place(watched.project, watched.project_name, watched.host)
         found = rules.standing_rules(place, known, now)
-        judged = bool(counts or watched.hours or watched.memories or watched.kept.spikes)
-        if judged:
-            found += await self._spikes(watched, place, counts, known, now)
         if watched.place in suspected or _fires(watched, rules.SUSPECT_KINDS):
             async with self.pool.acquire() as connection:
                 silenced, ends = (
                     self._muting.signatures(watched.place), self._muting.ends(watched.place),
                 )  # fmt: skip
-                found += await rules.suspects(connection, place, known, now, silenced, ends)
+                some = await rules.suspects(connection, place, known, now, silenced, ends)
+            is_new = any(one.finding.severity and not _fires(watched, (one.kind,)) for one in some)
+            wants_news = wants_news and not is_new
+            found += some
+        judged = bool(counts or watched.hours or watched.memories or watched.kept.spikes)
+        if judged:
+            spikes = await self._spikes(watched, place, counts, known, now, wants_news=wants_news)
+            if spikes is None:
+                return None
+            found += spikes
         return found, judged
 
     async def _spikes(
-        self, watched: Watched, place: Place, counts: Counts, known: World, now: datetime
-    ) -> list[Found]:
+        self, watched: Watched, place: Place, counts: Counts, known: World, now: datetime,
+        *, wants_news: bool,
+    ) -> list[Found] | None:  # fmt: skip
+        """What is found of counts; None: nothing else than before, where only that is of interest."""
         if not watched.memories:
             watched.learn(watched.hours, watched.first_hour, minute(now))
         own = watched.own(counts)
         facts = known.facts(watched.project, watched.host, own == SELF)
         state = watched.kept.spikes[own]
+        before = {stream: one.severity for stream, one in watched.kept.spikes.items()}
         opened = state.incident.opened if state.incident else None
         with_it = replace(
             known.known(watched.project, watched.host, opened, now),
@@ -242,6 +257,8 @@ class Watcher:
                 )
         late = await self._late(watched, own, with_it.fix, now)
         verdicts = watched.look(counts, facts, minute(now), with_it, late)
+        if wants_news and all(v.severity is before[stream] for stream, v in verdicts.items()):
+            return None
         found = [
             rules.beside(stream, verdict)
             for stream, verdict in verdicts.items()
