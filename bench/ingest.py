@@ -2,7 +2,8 @@
 
 All contestants run at once, and take turns under load: closed loop with keep-alive connections,
 then open loop at half of the saturating rate. Ratios are medians of ratios of the same turn. A round
-with more than 0.2 cores of foreign load is repeated, a bounded number of times.
+begins when all contestants are at rest; one with more than 0.2 cores of foreign load is repeated, a bounded
+number of times.
 
 bare      an aiohttp application with one route that answers 204
 naive     reads the report, one INSERT a request, answers

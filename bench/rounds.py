@@ -14,6 +14,7 @@ from bench.database import Kept, kept
 from bench.processes import Generator
 
 QUIET = 0.2  # cores of foreign load from which on a round is noisy
+_REST, _RESTS = 0.1, 30.0  # cores that all contestants take at rest; seconds that they are waited for
 _SETTLE = 10.0  # seconds that what was spooled may take to the database
 
 
@@ -89,6 +90,18 @@ class Measured:
         return told
 
 
+def until_rested() -> None:
+    """What contestants still had to do has to do with no other one's round, nor with one's own at another
+    rate. The processes of this one and all below it are looked at."""
+    until = time.monotonic() + _RESTS
+    while time.monotonic() < until:
+        before, began = proc.cpu_seconds(proc.descendants(os.getpid())), time.monotonic()
+        time.sleep(0.5)
+        used = proc.cpu_seconds(proc.descendants(os.getpid())) - before
+        if used < _REST * (time.monotonic() - began):
+            return
+
+
 def measure(
     generator: Generator,
     postgres: int,
@@ -110,6 +123,7 @@ def measure(
         rate=rate,
         fresh=fresh,
     )
+    until_rested()
     pids = generator.pid, postgres, contestant.process.pid
     first = _snapshot(*pids)
     generator.go()

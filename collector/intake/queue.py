@@ -36,7 +36,7 @@ BATCH = 1000  # rows of one transaction
 # requests wait for it to be worth that, or where the first takes long: seconds. Without it nothing is read
 # while Postgres works for all that wait: durable is 0.42 of a bare server then, and 0.46 with it.
 _MANY, _LONG = 100, 0.05
-_LOOK = 0.01  # seconds between looks whether it is so
+_LOOK = 0.002  # seconds between looks whether it is so, or nothing more comes
 # Seconds, where there is a spool: for one commit; that a row may wait before its turn; for a replay.
 _PROMPT, _STALL, _REPLAYED = 2.0, 2.0, 10.0
 
@@ -119,6 +119,7 @@ class Intake:
 
     async def run(self) -> None:
         """Flush for ever. Several may run; each takes what is queued when it comes round."""
+        seen = 0
         while True:
             if not self._queue:
                 self._wake.clear()
@@ -126,7 +127,9 @@ class Intake:
                     await asyncio.wait_for(self._wake.wait(), 1.0)
             if not self._queue and not self._counts:
                 continue  # the other flusher took it
-            if self._flushing and not self._wants_another():
+            comes = len(self._queue) != seen
+            seen = len(self._queue)
+            if self._flushing and comes and not self._wants_another():
                 await asyncio.sleep(_LOOK)
                 continue
             await self._flush_queued()
