@@ -11,6 +11,8 @@ STANDS_OUT = 8.0  # s of the classes that never page
 _TIMES = 4.0  # what was expected
 _SPREAD = 0.75  # of what a page needs, outside the largest operator network
 _CROWD = 30  # installs without which no count is told that has no cause
+_CERTAIN = ENOUGH + 2  # S, with which four installs are enough: what a change adds was not needed
+_FLOOD = 3000  # installs outside the largest operator network: a botnet of a thousand networks makes up fewer
 
 
 class Held(StrEnum):
@@ -59,12 +61,13 @@ def bonus(facts: Facts, age: int | None, confirmed: bool) -> float:
     return -5.0 if facts.checked else -3.0
 
 
-def least(facts: Facts, *, changed: bool, cold: bool) -> int:
-    """Installs under which nothing pages."""
+def least(facts: Facts, *, changed: bool, cold: bool, certain: bool = False) -> int:
+    """Installs under which nothing pages. certain: S leaves no doubt, and no operator network has more than
+    a quarter of them."""
     if changed:
         if not facts.chains or facts.uncovered:
             return 12
-        return 8 if cold else 5
+        return 8 if cold else 4 if certain else 5
     if not facts.chains:
         return 100
     return _CROWD
@@ -88,10 +91,11 @@ def held(
         return Held.CLASS
     if not changed and cold:
         return Held.COLD
-    if not changed and not facts.checked and facts.probed:
+    if not changed and not facts.checked and facts.probed and spread < _FLOOD:
         return Held.NO_CHANGE
+    certain = total >= _CERTAIN and spread >= _SPREAD * count
     count = min(count, int(spread / _SPREAD))
-    if count < least(facts, changed=changed, cold=cold):
+    if count < least(facts, changed=changed, cold=cold, certain=certain):
         return Held.FEW
     if count < _TIMES * expected:
         return Held.NEAR

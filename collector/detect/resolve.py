@@ -15,7 +15,7 @@ BACK, DOWN = 0.95, 0.90  # of the expected successes
 _SUCCESSES = 1000  # expected ones: with fewer, 95 % and 90 % are told apart by chance
 _DOWN_FOR = 20  # minutes
 _SIGMAS = 4  # that successes were missing, so that a small host was not down by chance
-_FELL = 0.25  # of the peak: failures a quarter of an hour, where successes say that it is over
+_FELL = 0.25  # of the peak: failures a quarter of an hour, where others' counts say that it is over
 _RETRIES = 0.05  # of the peak
 _RETRIES_TELL = 100  # at the peak, under which a few less are chance
 REOPEN_QUIETLY = 1440  # minutes after a resolve
@@ -60,9 +60,9 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
     fresh: n_60, without reports of before the known fix; count: with them; last_15: n_15, without;
     expected: M_60; six_hours, usual_six_hours: n_360 and M_360. fix: the minute of it, declared or seen
     by a probe. successes, usual: of the affected segments over the last 10 minutes (30 on a small
-    host) and what was expected of them, from trusted keys only. retries: failures of the last 15
-    minutes of clients that do not de-duplicate, scaled by the hour of the day; None: there are no such
-    clients.
+    host) and what was expected of them, from trusted keys only. retries: failures of 15 minutes of
+    clients that do not de-duplicate, scaled by the hour of the day, from trusted keys only; None: there
+    are no such clients.
     """
 
     fresh: int
@@ -121,7 +121,7 @@ def over(incident: Incident, signs: Signs, now: int) -> Rule | None:
     fell = 4 * signs.last_15 <= _FELL * incident.peak
     if incident.was_down and fell and _lasts(incident.back_since, now, _QUIET_FOR):
         return Rule.SUCCESSES
-    if _lasts(incident.retries_low_since, now, _RETRIES_LOW_FOR):
+    if fell and _lasts(incident.retries_low_since, now, _RETRIES_LOW_FOR):
         return Rule.RETRIES
     if _lasts(incident.silent_since, now, _SILENT_FOR):
         return Rule.QUIET

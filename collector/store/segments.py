@@ -12,16 +12,19 @@ SHORT = timedelta(minutes=6)  # windows that are longer tell too little of a few
 
 # By the end of windows, which has an index: of all hosts those of a few minutes are looked through.
 _SUMS = """
-SELECT g.n::int - 1 AS place, upper(coalesce(w.platform, '')) AS platform,
-    coalesce(w.app_version, '') AS version,
-    sum(w.successes * CASE WHEN w.ends = w.starts THEN 1
-        ELSE extract(epoch FROM least(w.ends, g.till) - greatest(w.starts, g.since))
-           / extract(epoch FROM w.ends - w.starts) END::float8)::float8 AS successes
-FROM unnest($3::timestamptz[], $4::timestamptz[]) WITH ORDINALITY AS g(since, till, n)
-JOIN connection_window w ON w.ends > g.since AND w.ends < g.till + $5::interval AND w.starts < g.till
-WHERE w.project = $1 AND w.host = $2 AND w.trusted AND w.environment = 'production'
-    AND w.ends - w.starts <= $5
-GROUP BY 1, 2, 3
+SELECT place, platform, version, sum(successes * share)::float8 AS successes,
+    sum(pin_failures * share)::float8 AS failures
+FROM (
+    SELECT g.n::int - 1 AS place, upper(coalesce(w.platform, '')) AS platform,
+        coalesce(w.app_version, '') AS version, w.successes, w.pin_failures,
+        CASE WHEN w.ends = w.starts THEN 1
+            ELSE extract(epoch FROM least(w.ends, g.till) - greatest(w.starts, g.since))
+               / extract(epoch FROM w.ends - w.starts) END::float8 AS share
+    FROM unnest($3::timestamptz[], $4::timestamptz[]) WITH ORDINALITY AS g(since, till, n)
+    JOIN connection_window w ON w.ends > g.since AND w.ends < g.till + $5::interval AND w.starts < g.till
+    WHERE w.project = $1 AND w.host = $2 AND w.trusted AND w.environment = 'production'
+        AND w.ends - w.starts <= $5
+) AS told GROUP BY 1, 2, 3
 """
 
 
@@ -38,6 +41,14 @@ async def successes(
         sums = found.setdefault((row["platform"], row["version"]), [0.0] * len(stretches))
         sums[row["place"]] += row["successes"]
     return found
+
+
+async def failures(
+    connection: Connection, project: int, host: str, since: datetime, until: datetime
+) -> float:
+    """Pin failures of all segments in one stretch, as ``successes`` counts connections that went well."""
+    rows = await connection.fetch(_SUMS, project, host, [since], [until], SHORT)
+    return float(sum(row["failures"] for row in rows))
 
 
 _AFFECTED = """

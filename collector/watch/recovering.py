@@ -1,8 +1,8 @@
-"""Whether those who broke connect again: success counts of an open spike, and what is usual of them.
+"""Whether those who broke connect again: what trusted keys count of an open spike, and what is usual of it.
 
-Failures of clients that tell each time (``Signs.retries``) are not worked out. They come with public keys and
-have no cap by network: who sends many of them and stops would end a page that others still need. Nor does
-what is stored of a storm tell them apart: violations over the row budget are counted without a dialect.
+Failures of clients that tell each time (``Signs.retries``) are taken from there, too, and not from reports. Those
+come with public keys and have no cap by network: who sends many of them and stops would end a page that
+others still need.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from datetime import UTC, datetime
 import msgspec
 
 from collector.detect.spike_state import Known, State
-from collector.detect.successes import is_alike, reference_hours, same_minutes, usual
+from collector.detect.successes import LAG, is_alike, reference_hours, same_minutes, usual
 from collector.store import segments
 from collector.store.connect import Connection
 from collector.store.segments import Segment
 
 _WIDTHS = (10, 30)  # minutes; the longer on a small host
 _ENOUGH = 1000  # expected ones
+_FAILED, _REFERENCE = 15, 60  # minutes in which failures are counted; of a reference hour
 _BEFORE = 30  # minutes before it opened, in which a spike's installs began to fail
 Sums = Mapping[Segment, Sequence[float]]
 Place = tuple[int, str]
@@ -67,7 +68,15 @@ class Recovering:
             ]
             expected = usual(before, hours_[0])
             if expected >= _ENOUGH:
-                return msgspec.structs.replace(known, successes=int(told[0]), usual=expected)
+                until = now + 1 - LAG
+                failed = await segments.failures(
+                    connection, *place, _time(until - _FAILED), _time(until)
+                )
+                # As many as they would be at the hour before the break.
+                scale = hours_[0] * width / (_REFERENCE * expected)
+                return msgspec.structs.replace(
+                    known, successes=int(told[0]), usual=expected, retries=failed * scale
+                )
         return known
 
 

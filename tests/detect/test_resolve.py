@@ -81,8 +81,14 @@ def retries(count: float) -> Known:
 def test_r3_clients_that_tell_each_time_are_quiet_for_an_hour() -> None:
     host = broken()
     host.run(30, retries(1000.0), own=lambda _: 20)
-    assert not ended(host.run(90, retries(60.0), own=lambda _: 5))
-    assert ended(host.run(90, retries(50.0), own=lambda _: 5)) == [(60, Rule.RETRIES)]
+    assert not ended(host.run(90, retries(60.0), own=lambda _: 1))
+    assert ended(host.run(90, retries(50.0), own=lambda _: 1)) == [(60, Rule.RETRIES)]
+
+
+def test_r3_says_nothing_while_others_still_fail() -> None:
+    host = broken()
+    host.run(30, retries(1000.0), own=lambda _: 20)
+    assert not ended(host.run(200, retries(0.0), own=lambda _: 20))
 
 
 def test_r3_says_nothing_of_a_few() -> None:

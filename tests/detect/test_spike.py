@@ -17,6 +17,7 @@ from collector.detect.spike_state import Known, State
 from collector.detect.windows import Minute
 from tests.detect.spikes import QUIET, START, Host, rotated
 
+SILENT = [0] * 504
 PAGE, TICKET = Severity.PAGE, Severity.TICKET
 CHECKED, BLIND = Facts(registry=True), Facts(probed=False)
 CHAINLESS = Facts(chains=False)
@@ -29,7 +30,9 @@ UNCOVERED = Facts(uncovered=True)
     ("facts", "hours", "known", "own", "severity", "held"),
     [
         pytest.param(Facts(), QUIET, rotated(), 5, PAGE, Held.NOTHING, id="five after a change"),
-        pytest.param(Facts(), QUIET, rotated(), 4, None, Held.FEW, id="four"),
+        pytest.param(Facts(), [0, 1] * 252, rotated(), 4, None, Held.FEW, id="four"),
+        pytest.param(Facts(), QUIET, rotated(), 4, PAGE, Held.NOTHING, id="four where fewer are usual"),
+        pytest.param(Facts(), SILENT, rotated(), 3, None, Held.FEW, id="three where none are"),
         pytest.param(Facts(), QUIET[:100], rotated(), 7, TICKET, Held.FEW, id="seven, not a week known"),
         pytest.param(Facts(), QUIET[:100], rotated(), 8, PAGE, Held.NOTHING, id="eight"),
         pytest.param(Facts(), QUIET[:100], Known(), 900, TICKET, Held.COLD, id="cold without change"),
@@ -37,6 +40,9 @@ UNCOVERED = Facts(uncovered=True)
         pytest.param(CHAINLESS, QUIET, rotated(), 12, PAGE, Held.NOTHING, id="twelve without chains"),
         pytest.param(UNCOVERED, QUIET, rotated(), 11, TICKET, Held.FEW, id="a version of no import"),
         pytest.param(Facts(), QUIET, Known(), 900, TICKET, Held.NO_CHANGE, id="no change, probed"),
+        pytest.param(Facts(), QUIET, Known(), 2999, TICKET, Held.NO_CHANGE, id="what a botnet can make up"),
+        pytest.param(Facts(), QUIET, Known(), 3000, PAGE, Held.NOTHING, id="more than that"),
+        pytest.param(HASHES, QUIET, Known(), 3000, PAGE, Held.NOTHING, id="more than that, without chains"),
         pytest.param(CHECKED, QUIET, Known(), 29, None, Held.FEW, id="29 without change"),
         pytest.param(CHECKED, QUIET, Known(), 40, PAGE, Held.NOTHING, id="40 that agree with pins"),
         pytest.param(BLIND, QUIET, Known(), 40, PAGE, Held.NOTHING, id="nobody can tell"),
@@ -87,6 +93,25 @@ def test_one_operator_network_never_pages_alone() -> None:
     assert host.minute(0, rotated()).severity is None
     host.add(4, by_operator={})
     assert host.minute(0, rotated()).severity is PAGE, "and counts for half of what is spread"
+
+
+def test_four_are_enough_only_where_each_is_of_another_network() -> None:
+    alone, shared = Host(hours=SILENT), Host(hours=SILENT)
+    alone.add(4, by_operator={b"one": 1, b"two": 1, b"three": 1, b"four": 1})
+    assert alone.minute(0, rotated()).severity is PAGE
+    shared.add(4, by_operator={b"one": 2, b"two": 1, b"three": 1})
+    assert shared.minute(0, rotated()).held is Held.FEW
+    two = Host(hours=SILENT)
+    two.add(6, by_operator={b"one": 3, b"two": 3})
+    assert two.minute(0, rotated()).held is Held.FEW, (
+        "two networks, each with all that one counts for"
+    )
+
+
+def test_a_flood_of_one_operator_network_is_none() -> None:
+    host = Host()
+    host.add(9000, by_operator={b"one": 6500})
+    assert host.minute(0, Known()).held is Held.NO_CHANGE
 
 
 def test_other_classes_raise_what_is_expected() -> None:

@@ -28,11 +28,11 @@ async def test_a_break_after_a_rotation_is_one_page_with_its_cause(story: Story)
     assert story.heard() == []
     await story.rotate()
     story.clock.now += MINUTE
-    await story.fail(4)
+    await story.fail(3)
     await story.look()
-    assert story.heard() == []  # four are nobody's incident
+    assert story.heard() == []  # three are nobody's incident
     story.clock.now += MINUTE
-    await story.fail(5)
+    await story.fail(6)
     await story.look()
     (alert,) = await story.alerts()
     assert (alert["kind"], alert["severity"]) == ("pin_failure_spike", "page")
