@@ -13,8 +13,21 @@ from collector.store.connect import Connection
 _READ = 20_000  # sightings of hosts with a silenced signature, the newest
 UNTRUSTED = "untrusted"  # beside the classes: installs that did not trust the chain at all
 
-# One row a minute, class and operator network: few, also in a storm, since a network counts thrice.
-_MINUTES = """
+# In a storm thousands of operator networks are told of each minute. The largest are told apart, of which one
+# counts for at most half; of the others each has less, and they are one row with no operator.
+_APART = 30
+_TOLD = f"""
+SELECT project, host, class, minute, CASE WHEN nth <= {_APART} THEN operator ELSE '' END AS operator,
+    sum(installs)::int AS installs
+FROM (
+    SELECT *, row_number() OVER (PARTITION BY project, host, class, minute ORDER BY installs DESC, operator) AS nth
+    FROM (%s) AS counted
+) AS ranked
+GROUP BY 1, 2, 3, 4, 5 ORDER BY 4
+"""  # noqa: S608 (a constant of our own)
+_MINUTES = (
+    _TOLD
+    % """
 SELECT project, host, class, floor(extract(epoch FROM at) / 60)::int AS minute, operator_network AS operator,
     count(*)::int AS installs
 FROM counted_install WHERE within_cap AND at >= $1 AND at < $2 GROUP BY 1, 2, 3, 4, 5
@@ -25,10 +38,12 @@ FROM sighting
 WHERE kind = 'chain_untrusted' AND environment = 'production' AND NOT silenced AND received_at >= $1
     AND received_at < $2
 GROUP BY 1, 2, 3, 4, 5
-ORDER BY 4
 """
+)
 # An install that a silenced signature counted already still counts for the others.
-_WITHOUT = """
+_WITHOUT = (
+    _TOLD
+    % """
 WITH heard AS (
     SELECT * FROM sighting WHERE host = ANY($4) AND received_at >= $1 AND received_at < $2
         AND signature <> ALL($3) AND environment = 'production' AND NOT silenced
@@ -56,8 +71,8 @@ UNION ALL
 SELECT project, host, 'untrusted', floor(extract(epoch FROM received_at) / 60)::int, operator_network,
     count(DISTINCT install)::int
 FROM heard WHERE kind = 'chain_untrusted' GROUP BY 1, 2, 3, 4, 5
-ORDER BY 4
 """
+)
 _HOURS = """
 SELECT project, host, class, floor(extract(epoch FROM at) / 3600)::int AS hour, count(*)::int AS installs
 FROM counted_install WHERE within_cap AND at >= $1 AND at < $2 GROUP BY 1, 2, 3, 4
@@ -75,7 +90,7 @@ async def by_minute(
     connection: Connection, since: datetime, until: datetime
 ) -> list[asyncpg.Record]:
     """(project, host, class, minute, operator, installs), in the order of minutes since 1970; ``class``
-    may be UNTRUSTED."""
+    may be UNTRUSTED, ``operator`` is empty for many small ones."""
     return await connection.fetch(_MINUTES, since, until)
 
 

@@ -226,8 +226,9 @@ def _minutes(
     others = _others(stream, counts) if stream in (SELF, UNKNOWN) else {}
     found = []
     for at in sorted({*own, *others}):
-        by_operator = dict(own.get(at, {}))
-        installs = sum(by_operator.values())
+        told = own.get(at, {})
+        installs = sum(told.values())
+        by_operator = {operator: n for operator, n in told.items() if operator}
         before = 0 if fix is None else installs if at < fix else min(installs, late.get(at, 0))
         found.append(
             Minute(
@@ -254,6 +255,7 @@ def _others(stream: str, counts: Counts) -> dict[int, int]:
         if at // 60 != hour:
             hour, counted, largest, before = at // 60, 0, 0, 0
             operators.clear()
+        counted += told[at].pop(b"", 0)  # of many, each of which has few
         for operator, installs in told[at].items():
             taken = min(installs, _BESIDE - operators[operator])
             operators[operator] += taken
