@@ -23,8 +23,8 @@ _DAY = 1440
 class Trial:
     """successes: whether the success counts of the trial may be used, as those of a trusted key.
 
-    What clients that do not de-duplicate report again and again (rule R3) is not used: the watcher does not
-    either, since it comes with public keys.
+    What clients that do not de-duplicate report again and again is not used (rule R3): it comes with public
+    keys, and the watcher takes such failures from trusted ones only.
     """
 
     def __init__(self, raw: Mapping[str, Any], *, successes: bool) -> None:

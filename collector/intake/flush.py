@@ -223,9 +223,7 @@ async def _add_content(
     new_signatures = {
         row.signature: row for row in reversed(reports) if not known.is_fresh(row.signature, today)
     }
-    await content.add_certificates(connection, certificates, now, today)
-    await content.add_chains(connection, new_chains, now, today)
-    await content.add_pin_sets(connection, pin_sets, now, today)
+    await content.add(connection, certificates, new_chains, pin_sets, now, today)
     await signatures.add(connection, new_signatures)
     return [*certificates, *new_chains, *pin_sets, *new_signatures]
 

@@ -15,19 +15,21 @@ from collector.store.deltas import fold_some
 from collector.store.rows import Sample, columns
 
 _ADD = """
-INSERT INTO connection_window
-    (delivery, received_at, project, app_key, environment, trusted, counted, host, app_id, app_version,
-     platform, starts, ends, successes, pin_failures, install, network)
-SELECT * FROM unnest($1::bytea[], $2::timestamptz[], $3::int[], $4::text[], $5::text[], $6::bool[],
-    $7::bool[], $8::text[], $9::text[], $10::text[], $11::text[], $12::timestamptz[],
-    $13::timestamptz[], $14::float8[], $15::float8[], $16::bytea[], $17::bytea[])
-"""
-_DELTA = """
+WITH new AS MATERIALIZED (
+    SELECT * FROM unnest($1::bytea[], $2::timestamptz[], $3::int[], $4::text[], $5::text[], $6::bool[],
+        $7::bool[], $8::text[], $9::text[], $10::text[], $11::text[], $12::timestamptz[],
+        $13::timestamptz[], $14::float8[], $15::float8[], $16::bytea[], $17::bytea[])
+        AS new(delivery, received_at, project, app_key, environment, trusted, counted, host, app_id,
+            app_version, platform, starts, ends, successes, pin_failures, install, network)
+), stored AS (
+    INSERT INTO connection_window
+        (delivery, received_at, project, app_key, environment, trusted, counted, host, app_id, app_version,
+         platform, starts, ends, successes, pin_failures, install, network)
+    SELECT * FROM new
+)
 INSERT INTO connection_delta (project, host, environment, trusted, hour, successes, pin_failures)
-SELECT project, host, environment, trusted, date_trunc('hour', ends, 'UTC'), sum(ok), sum(failed)
-FROM unnest($1::int[], $2::text[], $3::text[], $4::bool[], $5::timestamptz[], $6::float8[], $7::float8[])
-    AS new(project, host, environment, trusted, ends, ok, failed)
-GROUP BY 1, 2, 3, 4, 5
+SELECT project, host, environment, trusted, date_trunc('hour', ends, 'UTC'), sum(successes), sum(pin_failures)
+FROM new WHERE counted GROUP BY 1, 2, 3, 4, 5
 """
 
 
@@ -42,25 +44,19 @@ async def add(connection: Connection, samples: Sequence[Sample], counted: Sequen
         for s, counts in zip(samples, counted, strict=True)
     ]  # fmt: skip
     await connection.execute(_ADD, *columns(rows))
-    sums = [
-        (s.project, s.host, s.environment, s.trusted, s.ends, s.successes, s.pin_failures)
-        for s, counts in zip(samples, counted, strict=True)
-        if counts
-    ]
-    if sums:
-        await connection.execute(_DELTA, *columns(sums))
 
 
 # By the network's first bits: at most 64 locks, taken in order.
-_LOCK = "SELECT pg_advisory_xact_lock(hashtext('pinfall.caps'), $1)"
+_LOCK = """
+SELECT pg_advisory_xact_lock(hashtext('pinfall.caps'), bucket)
+FROM (SELECT unnest($1::int[]) AS bucket ORDER BY 1) AS sorted
+"""
 _BUCKETS = 64
 
 
 async def lock_networks(connection: Connection, networks: Sequence[bytes]) -> None:
     """One transaction at a time counts the public windows of a network."""
-    buckets = sorted({network[0] % _BUCKETS for network in networks})
-    for bucket in buckets:
-        await connection.execute(_LOCK, bucket)
+    await connection.execute(_LOCK, sorted({network[0] % _BUCKETS for network in networks}))
 
 
 _OVERLAPPING = """

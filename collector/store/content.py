@@ -23,23 +23,56 @@ _CERTIFICATES = """
 INSERT INTO certificate AS known
     (sha256, der, spki_sha256, spki_sha1, subject, issuer, sans, not_before, not_after, is_ca,
      self_signed, key_type, first_seen, seen_on)
-SELECT sha256, der, spki256, spki1, subject, issuer, sans::jsonb, nb, na, ca, self, kt, $13, $14
-FROM unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::bytea[], $5::text[], $6::text[], $7::text[],
-            $8::timestamptz[], $9::timestamptz[], $10::bool[], $11::bool[], $12::text[])
+SELECT sha256, der, spki256, spki1, subject, issuer, sans::jsonb, nb, na, ca, self, kt, $1, $2
+FROM unnest($7::bytea[], $8::bytea[], $9::bytea[], $10::bytea[], $11::text[], $12::text[], $13::text[],
+            $14::timestamptz[], $15::timestamptz[], $16::bool[], $17::bool[], $18::text[])
     AS new(sha256, der, spki256, spki1, subject, issuer, sans, nb, na, ca, self, kt)
 ORDER BY sha256
 ON CONFLICT (sha256) DO UPDATE SET seen_on = excluded.seen_on WHERE known.seen_on < excluded.seen_on
 """
+_SHARED = """
+INSERT INTO {table} AS known (id, {column}, first_seen, seen_on)
+SELECT id, content::jsonb, $1, $2 FROM unnest(${at}::bytea[], ${to}::text[]) AS new(id, content)
+ORDER BY id
+ON CONFLICT (id) DO UPDATE SET seen_on = excluded.seen_on WHERE known.seen_on < excluded.seen_on
+"""
+# All three in one statement: what is new is new together, and each statement is a round trip that requests wait for.
+_ADD = f"""
+WITH chains AS ({_SHARED.format(table="chain", column="slots", at=3, to=4)}),
+    pin_sets AS ({_SHARED.format(table="pin_set", column="pins", at=5, to=6)})
+{_CERTIFICATES}
+"""
+_FIELDS = 12  # of a certificate
+_AT_ONCE = (
+    4  # certificates: a tenth of a millisecond each; reports that wait shall not wait for more
+)
 
 
-async def add_certificates(
-    connection: Connection, certificates: Mapping[bytes, Certificate], now: datetime, today: date
+async def add(
+    connection: Connection,
+    certificates: Mapping[bytes, Certificate],
+    chains: Mapping[bytes, Chain],
+    pin_sets: Mapping[bytes, Sequence[Hash]],
+    now: datetime,
+    today: date,
 ) -> None:
-    if not certificates:
+    """Each by its id."""
+    if not (certificates or chains or pin_sets):
         return
-    # A tenth of a millisecond each, which reports that wait for an answer shall not wait for.
-    rows = await asyncio.to_thread(_facts_of, certificates)
-    await connection.execute(_CERTIFICATES, *columns(rows), now, today)
+    if len(certificates) > _AT_ONCE:
+        rows = await asyncio.to_thread(_facts_of, certificates)
+    else:
+        rows = _facts_of(certificates)
+    await connection.execute(
+        _ADD,
+        now,
+        today,
+        list(chains),
+        [slots(chain) for chain in chains.values()],
+        list(pin_sets),
+        [json.dumps([str(pin) for pin in pins]) for pins in pin_sets.values()],
+        *(columns(rows) if rows else [[] for _ in range(_FIELDS)]),
+    )
 
 
 def _facts_of(certificates: Mapping[bytes, Certificate]) -> list[tuple[object, ...]]:
@@ -63,32 +96,6 @@ def _facts_of(certificates: Mapping[bytes, Certificate]) -> list[tuple[object, .
             )
         )
     return rows
-
-
-_SHARED = """
-INSERT INTO {table} AS known (id, {column}, first_seen, seen_on)
-SELECT id, content::jsonb, $3, $4 FROM unnest($1::bytea[], $2::text[]) AS new(id, content)
-ORDER BY id
-ON CONFLICT (id) DO UPDATE SET seen_on = excluded.seen_on WHERE known.seen_on < excluded.seen_on
-"""
-_CHAINS = _SHARED.format(table="chain", column="slots")
-_PIN_SETS = _SHARED.format(table="pin_set", column="pins")
-
-
-async def add_chains(
-    connection: Connection, chains: Mapping[bytes, Chain], now: datetime, today: date
-) -> None:
-    if chains:
-        content = [slots(chain) for chain in chains.values()]
-        await connection.execute(_CHAINS, list(chains), content, now, today)
-
-
-async def add_pin_sets(
-    connection: Connection, pin_sets: Mapping[bytes, Sequence[Hash]], now: datetime, today: date
-) -> None:
-    if pin_sets:
-        content = [json.dumps([str(pin) for pin in pins]) for pins in pin_sets.values()]
-        await connection.execute(_PIN_SETS, list(pin_sets), content, now, today)
 
 
 _LATELY = """
