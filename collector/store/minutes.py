@@ -10,6 +10,7 @@ import asyncpg
 from collector.model import TimeTrust
 from collector.store.connect import Connection
 
+_PATIENCE = 100.0  # seconds: after a storm these read millions of rows
 _READ = 20_000  # sightings of hosts with a silenced signature, the newest
 UNTRUSTED = "untrusted"  # beside the classes: installs that did not trust the chain at all
 
@@ -91,7 +92,7 @@ async def by_minute(
 ) -> list[asyncpg.Record]:
     """(project, host, class, minute, operator, installs), in the order of minutes since 1970; ``class``
     may be UNTRUSTED, ``operator`` is empty for many small ones."""
-    return await connection.fetch(_MINUTES, since, until)
+    return await connection.fetch(_MINUTES, since, until, timeout=_PATIENCE)
 
 
 async def without(
@@ -107,7 +108,7 @@ async def without(
 
 async def by_hour(connection: Connection, since: datetime, until: datetime) -> list[asyncpg.Record]:
     """(project, host, class, hour, installs) of hours since 1970; the untrusted of 8 days at most."""
-    return await connection.fetch(_HOURS, since, until)
+    return await connection.fetch(_HOURS, since, until, timeout=_PATIENCE)
 
 
 # By when the client says that it failed, where its clock can be believed.

@@ -50,6 +50,9 @@ _BACK = timedelta(hours=26)  # of which minutes are read
 _LATE = timedelta(hours=3)  # of which those are looked for who failed before a fix
 _SAVE = 10  # minutes between two states of a host where nothing happens
 _GAP = timedelta(minutes=_SAVE + 2)  # from which on it is known that nobody looked
+# A look that takes longer than so many seconds, as in a storm of millions, is followed by one before the minute
+# is over only after so many times that.
+_LONG, _REST = 2.0, 3.0
 _SOME = 100  # hosts that are judged before others get their turn
 
 
@@ -71,6 +74,7 @@ class Watcher:
     _seen: dict[tuple[int, str], int] = field(
         default_factory=dict
     )  # installs of each host, as last judged
+    _rests: float = 0.0  # until then of the loop's clock
     _shed: tuple[datetime, dict[int, int]] | None = None
     _muting: Muting = field(default_factory=Muting)
     _recovering: Recovering = field(default_factory=Recovering)
@@ -98,12 +102,15 @@ class Watcher:
             await self._take_orders(epoch, now)
             async with self.pool.acquire() as connection:
                 mark = (minute(now), await minutes.newest(connection))
-            if mark == self._mark:
+            is_minute = self._mark is None or self._mark[0] != mark[0]
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            if mark == self._mark or (not is_minute and began < self._rests):
                 return False
-            await self._judge_all(
-                epoch, now, is_minute=self._mark is None or self._mark[0] != mark[0]
-            )
+            await self._judge_all(epoch, now, is_minute=is_minute)
             self._mark = mark
+            took = loop.time() - began
+            self._rests = began + (1 + _REST) * took if took > _LONG else 0.0
         except BaseException:
             self._epoch, self._mark = None, None  # what is in memory may be ahead of what is stored
             raise

@@ -372,3 +372,19 @@ async def test_who_begins_after_an_outage_knows_the_gap(story: Story) -> None:
         await watcher.look(epoch)
         (watched,) = [one for one in watcher._hosts.values() if one.host == HOST]
         assert [ended - begun for begun, ended in watched.kept.gaps] == [119]
+
+
+async def test_after_a_long_look_there_is_one_a_minute(story: Story) -> None:
+    pool = story.site.pool
+    watcher = Watcher(pool, Metrics(), story.clock, Settling(pool))
+    epoch = await pool.fetchval("SELECT epoch FROM watcher_lease")
+    await story.rotate()
+    await watcher.look(epoch)
+    watcher._rests = asyncio.get_running_loop().time() + 1000
+    await story.fail(8)
+    await tick(story.site, "count")
+    assert not await watcher.look(epoch)
+    assert await story.page() is None
+    story.clock.now += MINUTE
+    assert await watcher.look(epoch)
+    assert await story.page() is not None
