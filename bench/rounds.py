@@ -14,7 +14,10 @@ from bench.database import Kept, kept
 from bench.processes import Generator
 
 QUIET = 0.2  # cores of foreign load from which on a round is noisy
-_REST, _RESTS = 0.1, 30.0  # cores that all contestants take at rest; seconds that they are waited for
+_REST, _RESTS = (
+    0.1,
+    30.0,
+)  # cores that all contestants take at rest; seconds that they are waited for
 _SETTLE = 10.0  # seconds that what was spooled may take to the database
 
 

@@ -31,8 +31,8 @@ class Added(StrEnum):
 _ADD = """
 INSERT INTO shipped_pin_set AS known
     (project, host, include_subdomains, app, platform, version_from, version_to, pins, enforced, starts,
-     expires, report_uris, default_report_uri, format, source, imported_at, imported_by)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+     expires, report_uris, default_report_uri, format, source, imported_at, imported_by, first_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $16)
 ON CONFLICT (project, host, include_subdomains, app, platform, version_from, version_to, pins) DO UPDATE SET
     enforced = EXCLUDED.enforced, starts = EXCLUDED.starts, expires = EXCLUDED.expires,
     report_uris = EXCLUDED.report_uris, default_report_uri = EXCLUDED.default_report_uri,
@@ -123,6 +123,28 @@ SELECT {_COLUMNS} FROM shipped_pin_set s WHERE s.project = $1 ORDER BY s.host, s
 async def of_project(connection: Connection, project: ProjectId) -> list[ShippedPinSet]:
     """All of them, as they were registered."""
     return [_set(dict(row)) for row in await connection.fetch(_OF_PROJECT, project)]
+
+
+# Pins that an app did not have before, where it had others: not what is registered for the first time, and not
+# what a pipeline registers again and again.
+_PUSHED = f"""
+SELECT s.project, s.first_at, {_COLUMNS} FROM shipped_pin_set s,
+    LATERAL (
+        SELECT count(*) FILTER (WHERE e.pins = s.pins) AS same, count(*) AS earlier FROM shipped_pin_set e
+        WHERE e.project = s.project AND e.host = s.host AND e.first_at < s.first_at
+            AND e.app IS NOT DISTINCT FROM s.app AND e.platform IS NOT DISTINCT FROM s.platform
+    ) AS before
+WHERE s.first_at > $1 AND before.earlier > 0 AND before.same = 0
+ORDER BY s.id
+"""  # noqa: S608
+
+
+async def pushed(
+    connection: Connection, since: datetime
+) -> list[tuple[int, ShippedPinSet, datetime]]:
+    """Sets with new pins, with their projects and when they were registered."""
+    rows = [dict(row) for row in await connection.fetch(_PUSHED, since)]
+    return [(row.pop("project"), _set(row), at) for row in rows for at in (row.pop("first_at"),)]
 
 
 # Of hosts where some set expires: a newer one beside it may not.

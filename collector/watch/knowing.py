@@ -14,8 +14,9 @@ from collector.detect.rotations import open_until
 from collector.detect.served import Rotation, RotationState, ServedChain
 from collector.detect.spike_state import Known
 from collector.model import Certificate
+from collector.pins.accept import accepts
 from collector.pins.model import ShippedPinSet
-from collector.store import incidents, ours, served
+from collector.store import incidents, ours, pin_sets, served
 from collector.store.connect import Connection
 from collector.store.minutes import UNTRUSTED
 from collector.watch.watched import INTERCEPTION, SELF, UNKNOWN
@@ -28,7 +29,7 @@ _KEYS = timedelta(days=30)  # of rotations that an open spike may have followed
 @dataclass(frozen=True, slots=True)
 class World:
     """Read once a look, for all hosts. ``probed``: hosts whose chain a probe saw lately, with it.
-    ``shipped``: by project and the name that a set is of.
+    ``shipped``: by project and the name that a set is of; ``pushed``: those with new pins, with when.
 
     Of hosts with an open spike: ``keys``: their rotations of 30 days; ``shown``: what they serve now;
     ``last_seen``: when each leaf was.
@@ -37,6 +38,7 @@ class World:
     turns: Mapping[str, list[Rotation]] = field(default_factory=dict)
     probed: Mapping[str, list[tuple[Certificate, ...]]] = field(default_factory=dict)
     shipped: Mapping[tuple[int, str], list[ShippedPinSet]] = field(default_factory=dict)
+    pushed: Mapping[int, list[tuple[ShippedPinSet, datetime]]] = field(default_factory=dict)
     successes: Mapping[tuple[int, str], int] = field(default_factory=dict)
     mixed: Mapping[int, datetime] = field(default_factory=dict)  # by rotation
     keys: Mapping[str, list[Rotation]] = field(default_factory=dict)
@@ -44,10 +46,9 @@ class World:
     last_seen: Mapping[str, Mapping[bytes, datetime]] = field(default_factory=dict)
 
     def changes(self, project: int, host: str) -> tuple[Change, ...]:
-        """Rotations. A new app version or pushed pins make none, though clients may break after them: a
-        version is what reports say, so ten of them from five providers would open the window in which
-        five installs page; and of imported pin sets it is not known when they were first imported, since
-        a pipeline may import all of them each day, which would keep the window open for ever."""
+        """Rotations, and new pins that were registered, unless what is served now is pinned by them. A new
+        app version makes none, though clients may break after it: it is what reports say, so ten of them
+        from five providers would open the window in which a few installs page."""
         found = []
         for turn in self.turns.get(host, []):
             if turn.project not in (None, project) or turn.state is RotationState.ENDED:
@@ -63,7 +64,17 @@ class World:
                     mixed_until=None if mixed is None else minute(mixed),
                 )
             )  # fmt: skip
+        found += [
+            Change(at=minute(at), source=Source.PIN_PUSH)
+            for one, at in self.pushed.get(project, ())
+            if one.covers_host(host) and self._refuses(one, host, at)
+        ]
         return tuple(found)
+
+    def _refuses(self, one: ShippedPinSet, host: str, at: datetime) -> bool:
+        """Whether clients with these pins may not connect; what nobody probes is not known."""
+        chains = self.probed.get(host)
+        return chains is None or any(accepts(one, c, at).accepted is False for c in chains)
 
     def registered(self, project: int, host: str) -> list[ShippedPinSet]:
         above = host.split(".")[1:]
@@ -124,6 +135,9 @@ async def world(
     shipped: dict[tuple[int, str], list[ShippedPinSet]] = {}
     for project, one in told.shipped:
         shipped.setdefault((project, one.host), []).append(one)
+    pushed: dict[int, list[tuple[ShippedPinSet, datetime]]] = {}
+    for project, one, at in await pin_sets.pushed(connection, now - 2 * _DAY):
+        pushed.setdefault(project, []).append((one, at))
     successes = await incidents.successes(connection, now - timedelta(hours=1), now)
     keys: dict[str, list[Rotation]] = {host: [] for host in spiking}
     for turn in told.rotations:
@@ -136,7 +150,7 @@ async def world(
         host: {key: leaf.last_seen for key, leaf in leaves(chains[host]).items()}
         for host in spiking
     }
-    return World(turns, probed, shipped, successes, mixed, keys, shown, last_seen)
+    return World(turns, probed, shipped, pushed, successes, mixed, keys, shown, last_seen)
 
 
 def minute(at: datetime) -> int:

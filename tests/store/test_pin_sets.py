@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import asyncpg
 import pytest
@@ -168,3 +168,28 @@ async def test_removing(connection: asyncpg.Connection) -> None:
     with pytest.raises(NotFoundError, match="there is no pin set"):
         await pin_sets.remove(connection, row["id"])
     assert await pin_sets.of_project(connection, project) == []
+
+
+async def test_new_pins_where_there_were_others_were_pushed(connection: asyncpg.Connection) -> None:
+    project = await _project(connection)
+    two, later = (pin("two"),), NOON + timedelta(hours=5)
+
+    async def push(*sets: ShippedPinSet, at: datetime) -> None:
+        for one in sets:
+            await pin_sets.add(connection, project, one, now=at, who="ci")
+
+    await push(ONE, at=NOON)
+    assert await pin_sets.pushed(connection, NOON - timedelta(days=1)) == []  # the first of them
+    again = replace(ONE, version_from="9.0", version_to=None)
+    await push(replace(ONE, enforced=False), again, replace(ONE, platform="ANDROID"), at=later)
+    assert await pin_sets.pushed(connection, NOON) == []  # the same pins, and another app
+    new = replace(ONE, version_from="9.1", pins=two)
+    await push(new, at=later)
+    await push(
+        replace(new, enforced=False),
+        replace(new, version_from="9.2"),
+        at=later + timedelta(hours=1),
+    )
+    [(owner, told, at)] = await pin_sets.pushed(connection, NOON)
+    assert (owner, told.pins, told.version_from, at) == (project, two, "9.1", later)
+    assert await pin_sets.pushed(connection, later) == []

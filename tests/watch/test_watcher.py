@@ -9,15 +9,17 @@ from typing import Any
 import pytest
 
 from collector.metrics import Metrics
-from collector.store import minutes
+from collector.model import Hash, ProjectId
+from collector.pins.model import ShippedPinSet
+from collector.store import minutes, pin_sets
 from collector.watch import rules
 from collector.watch.rules import Found
 from collector.watch.settling import Settling
 from collector.watch.telling import Place
 from collector.watch.watcher import Watcher
-from tests.make import NOON, authority, chain, ios_pem, issue
+from tests.make import NOON, PIN_A, PIN_B, authority, chain, ios_pem, issue
 from tests.watch.conftest import serve, tick
-from tests.watch.story import HOST, MINUTE, Story, chosen, receiver, site, story
+from tests.watch.story import HOST, MINUTE, Story, chosen, receiver, reported, site, story
 from tests.web.conftest import Site
 
 __all__ = ["chosen", "receiver", "site", "story"]
@@ -388,3 +390,26 @@ async def test_after_a_long_look_there_is_one_a_minute(story: Story) -> None:
     story.clock.now += MINUTE
     assert await watcher.look(epoch)
     assert await story.page() is not None
+
+
+async def test_new_pins_that_refuse_what_is_served_are_a_change(story: Story) -> None:
+    """A release goes out with pins that nobody serves a key for, and its clients fail."""
+    pool = story.site.pool
+    project = ProjectId(await pool.fetchval("SELECT id FROM project"))
+    await story.probed(story.old)
+    broken = reported(story.old)
+    for pins in ([story.old[0].pin], [PIN_A, PIN_B]):
+        assert await story.page() is None
+        async with pool.acquire() as connection:
+            hashes = tuple(Hash.parse(f"sha256/{one}") for one in pins)
+            one = ShippedPinSet(host=HOST, pins=hashes, app="com.example.wallet")
+            await pin_sets.add(connection, project, one, now=story.clock.now, who="ci")
+        story.clock.now += MINUTE
+        await story.fail(3, **broken)
+        await story.look()
+    assert await story.page() is None
+    await story.fail(6, **broken)
+    await story.look()
+    page = await story.page()
+    assert page is not None
+    assert "after new pins were pushed" in page["summary"]
