@@ -36,7 +36,7 @@ _PAGE = 20_000  # sightings of leaves that became ours, of one search
 _NETWORKS = timedelta(days=8)  # that hashes of networks are kept, as everywhere
 _INSTALLS = timedelta(days=30)  # that counts are, for what is usual at which hour
 _SELDOM = timedelta(hours=1)
-_LOOKS = 8192  # chains that are remembered
+_LOOKS = 2048  # chains that are remembered: some kilobytes each
 Label = Callable[[int, str], tuple[str, str]]  # project and host as metrics name them
 Counts = Counter[tuple[int, str, Class]]
 
