@@ -10,7 +10,8 @@ from collector.intake.budget import Budget
 from collector.model import ProjectId
 from collector.store.rows import Row
 
-_MOST = 50_000  # shared rows remembered, by key; forgotten all at once
+_MOST = 50_000  # ids of a generation of what was seen
+_TOUCHED = 16_384  # shared rows that are known to be there today; forgotten all at once
 Place = tuple[ProjectId, str]  # a project's host
 
 
@@ -75,6 +76,6 @@ class Known:
 
     def learn(self, keys: Iterable[Hashable], today: date) -> None:
         """Only after the commit that touched them."""
-        if len(self.touched) > _MOST:
+        if len(self.touched) > _TOUCHED:
             self.touched.clear()
         self.touched.update(dict.fromkeys(keys, today))
