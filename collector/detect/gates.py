@@ -12,7 +12,7 @@ _TIMES = 4.0  # what was expected
 _SPREAD = 0.75  # of what a page needs, outside the largest operator network
 _CROWD = 30  # installs without which no count is told that has no cause
 _CERTAIN = ENOUGH + 2  # S, with which four installs are enough: what a change adds was not needed
-_FLOOD = 3000  # installs outside the largest operator network: a botnet of a thousand networks makes up fewer
+_FLOOD = 20_000  # installs outside the largest operator network: more than a botnet of thousands of networks makes up
 
 
 class Held(StrEnum):
