@@ -110,6 +110,9 @@ async def _trial(url: str, key: str, name: str, seed: int, installs: int, second
     waiting = list(fleet.reports())
     reports, late = len(waiting), sum(1 for sent in waiting if sent.at >= seconds)
     arrived, gate, paged = [], None, None
+    paging: set[str] = (
+        set()
+    )  # ids of alerts that paged: one that opens again in silence may be a ticket
     async with _running(url, key, clock) as (collector, pool, session, to):
         await pool.execute("UPDATE host SET admitted_at = $1", start - timedelta(days=30))
         await pool.execute(_HISTORY, HOST, start)
@@ -137,10 +140,11 @@ async def _trial(url: str, key: str, name: str, seed: int, installs: int, second
             if gate is None and fleet.rotated_at is not None and at >= fleet.rotated_at:
                 since = start + timedelta(seconds=fleet.rotated_at // 60 * 60)
                 gate = at if await _gate(pool, since) else None
-            if paged is None and await _pages(pool):
+            paging |= await _paging(pool)
+            if paged is None and paging:
                 paged = at
         rows = await pool.fetch(_COUNTED, start)
-        alerts = await pool.fetch("SELECT kind, severity FROM alert ORDER BY started_at, kind")
+        alerts = await pool.fetch("SELECT id, kind, severity FROM alert ORDER BY started_at, kind")
     truth = affected(sent.arrived(start.timestamp() + at) for at, sent in arrived)
     return Trial(
         scenario=name, seed=seed,
@@ -148,8 +152,10 @@ async def _trial(url: str, key: str, name: str, seed: int, installs: int, second
         counted_within={row["class"]: row["within"] for row in rows},
         true=dict(truth.all), true_within=dict(truth.within), forged=dict(+truth.forged),
         reports=reports, late=late, gate=gate, paged=paged,
-        pages=sum(1 for row in alerts if row["severity"] == "page"),
-        alerts=tuple(f"{row['kind']} {row['severity']}" for row in alerts),
+        pages=len(paging),
+        alerts=tuple(
+            f"{row['kind']} {'page' if row['id'] in paging else row['severity']}" for row in alerts
+        ),
         took=time.perf_counter() - began,
     )  # fmt: skip
 
@@ -220,6 +226,5 @@ async def _gate(pool: asyncpg.Pool, since: datetime) -> bool:
     return enough
 
 
-async def _pages(pool: asyncpg.Pool) -> int:
-    found: int = await pool.fetchval("SELECT count(*) FROM alert WHERE severity = 'page'")
-    return found
+async def _paging(pool: asyncpg.Pool) -> set[str]:
+    return {row["id"] for row in await pool.fetch("SELECT id FROM alert WHERE severity = 'page'")}

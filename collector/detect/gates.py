@@ -12,7 +12,6 @@ _TIMES = 4.0  # what was expected
 _SPREAD = 0.75  # of what a page needs, outside the largest operator network
 _CROWD = 30  # installs without which no count is told that has no cause
 _CERTAIN = ENOUGH + 2  # S, with which four installs are enough: what a change adds was not needed
-_FLOOD = 20_000  # installs outside the largest operator network: more than a botnet of thousands of networks makes up
 
 
 class Held(StrEnum):
@@ -91,7 +90,7 @@ def held(
         return Held.CLASS
     if not changed and cold:
         return Held.COLD
-    if not changed and not facts.checked and facts.probed and spread < _FLOOD:
+    if not changed and not facts.checked and facts.probed:
         return Held.NO_CHANGE
     certain = total >= _CERTAIN and spread >= _SPREAD * count
     count = min(count, int(spread / _SPREAD))

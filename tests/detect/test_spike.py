@@ -40,9 +40,6 @@ UNCOVERED = Facts(uncovered=True)
         pytest.param(CHAINLESS, QUIET, rotated(), 12, PAGE, Held.NOTHING, id="twelve without chains"),
         pytest.param(UNCOVERED, QUIET, rotated(), 11, TICKET, Held.FEW, id="a version of no import"),
         pytest.param(Facts(), QUIET, Known(), 900, TICKET, Held.NO_CHANGE, id="no change, probed"),
-        pytest.param(Facts(), QUIET, Known(), 19_999, TICKET, Held.NO_CHANGE, id="what a botnet can make up"),
-        pytest.param(Facts(), QUIET, Known(), 20_000, PAGE, Held.NOTHING, id="more than that"),
-        pytest.param(HASHES, QUIET, Known(), 20_000, PAGE, Held.NOTHING, id="more than that, without chains"),
         pytest.param(CHECKED, QUIET, Known(), 29, None, Held.FEW, id="29 without change"),
         pytest.param(CHECKED, QUIET, Known(), 40, PAGE, Held.NOTHING, id="40 that agree with pins"),
         pytest.param(BLIND, QUIET, Known(), 40, PAGE, Held.NOTHING, id="nobody can tell"),
@@ -106,12 +103,6 @@ def test_four_are_enough_only_where_each_is_of_another_network() -> None:
     assert two.minute(0, rotated()).held is Held.FEW, (
         "two networks, each with all that one counts for"
     )
-
-
-def test_a_flood_of_one_operator_network_is_none() -> None:
-    host = Host()
-    host.add(60_000, by_operator={b"one": 45_000})
-    assert host.minute(0, Known()).held is Held.NO_CHANGE
 
 
 def test_other_classes_raise_what_is_expected() -> None:
