@@ -44,6 +44,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--retries", type=int, default=18, help="noisy rounds repeated in all (default: 18)"
     )
+    parser.add_argument(
+        "--rest", type=float, default=30.0,
+        help="seconds that contestants are given to come to rest before a round (default: 30)",
+    )  # fmt: skip
 
 
 def run(told: argparse.Namespace) -> int:
@@ -139,8 +143,9 @@ class _Series:
         expected = (rate or 1.3 * self._usual[c.name]) * seconds
         fresh = 1 if c.name == BARE else int(expected / 100) + 20
         found = self._measured(
-            c, seconds=seconds, connections=self._told.connections, fresh=fresh, rate=rate
-        )
+            c, seconds=seconds, connections=self._told.connections, fresh=fresh, rate=rate,
+            rest=self._told.rest,
+        )  # fmt: skip
         print(f"{place:>10}  {found.line()}", file=sys.stderr, flush=True)
         return found
 

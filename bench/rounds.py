@@ -14,10 +14,7 @@ from bench.database import Kept, kept
 from bench.processes import Generator
 
 QUIET = 0.2  # cores of foreign load from which on a round is noisy
-_REST, _RESTS = (
-    0.1,
-    30.0,
-)  # cores that all contestants take at rest; seconds that they are waited for
+_REST = 0.1  # cores that all contestants take at rest
 _SETTLE = 10.0  # seconds that what was spooled may take to the database
 
 
@@ -93,10 +90,10 @@ class Measured:
         return told
 
 
-def until_rested() -> None:
+def until_rested(seconds: float) -> None:
     """What contestants still had to do has to do with no other one's round, nor with one's own at another
-    rate. The processes of this one and all below it are looked at."""
-    until = time.monotonic() + _RESTS
+    rate. The processes of this one and all below it are looked at, for so many seconds at most."""
+    until = time.monotonic() + seconds
     while time.monotonic() < until:
         before, began = proc.cpu_seconds(proc.descendants(os.getpid())), time.monotonic()
         time.sleep(0.5)
@@ -114,8 +111,10 @@ def measure(
     connections: int,
     fresh: int,
     rate: float | None = None,
+    rest: float = 0.0,
 ) -> Measured:
-    """Raises PinfallError where the generator ends."""
+    """rest: seconds that contestants are given to end what they do. Raises PinfallError where the generator
+    ends."""
     database = contestant.database if contestant.keeps else None
     before = kept(database) if database else None
     generator.prepare(
@@ -126,7 +125,7 @@ def measure(
         rate=rate,
         fresh=fresh,
     )
-    until_rested()
+    until_rested(rest)
     pids = generator.pid, postgres, contestant.process.pid
     first = _snapshot(*pids)
     generator.go()

@@ -70,7 +70,7 @@ def test_the_launcher_knows_it(checkout: Path) -> None:
 
 def test_one_short_round_of_ingest(tmp_path: Path) -> None:
     told = _bench(
-        "ingest", "--rounds", 1, "--seconds", 1, "--connections", 16, "--retries", 0,
+        "ingest", "--rounds", 1, "--seconds", 1, "--connections", 16, "--retries", 0, "--rest", 0,
         "--out", tmp_path / "out", "--data", tmp_path,
     )  # fmt: skip
     assert told.returncode in (0, 1), told.stderr
