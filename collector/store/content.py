@@ -43,9 +43,9 @@ WITH chains AS ({_SHARED.format(table="chain", column="slots", at=3, to=4)}),
 {_CERTIFICATES}
 """
 _FIELDS = 12  # of a certificate
-_AT_ONCE = (
-    4  # certificates: a tenth of a millisecond each; reports that wait shall not wait for more
-)
+# Bytes of certificates that are looked into on the spot, a few tenths of a millisecond; reports that wait for an
+# answer shall not wait for more, and somebody may send a certificate for thousands of names.
+_AT_ONCE = 16_384
 
 
 async def add(
@@ -59,7 +59,7 @@ async def add(
     """Each by its id."""
     if not (certificates or chains or pin_sets):
         return
-    if len(certificates) > _AT_ONCE:
+    if sum(len(one.der) for one in certificates.values()) > _AT_ONCE:
         rows = await asyncio.to_thread(_facts_of, certificates)
     else:
         rows = _facts_of(certificates)
