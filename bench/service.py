@@ -161,9 +161,8 @@ def _broken(trials: Sequence[Trial]) -> Iterator[str]:
                 wanted = " and of ".join(_PAGES[name])
                 yield f"{told}one page of {wanted}, but there are: {', '.join(pages) or 'none'}"
             elif BY_NAME[name].rotates is not None and (
-                one.delay is None
-                or one.delay > _WITHIN  # four may be enough, before there are five
-            ):
+                one.delay is None or one.delay > _WITHIN
+            ):  # before its gate is well: four may be enough, where that is five
                 yield f"{told}a page within {_WITHIN:.0f} s of its gate, but {_delay(one)}"
         elif name in _TOLD:
             kinds = {alert.split()[0] for alert in one.alerts}

@@ -110,9 +110,8 @@ async def _trial(url: str, key: str, name: str, seed: int, installs: int, second
     waiting = list(fleet.reports())
     reports, late = len(waiting), sum(1 for sent in waiting if sent.at >= seconds)
     arrived, gate, paged = [], None, None
-    paging: set[str] = (
-        set()
-    )  # ids of alerts that paged: one that opens again in silence may be a ticket
+    # Ids of alerts that paged: one that opens again in silence may be a ticket.
+    paging: set[str] = set()
     async with _running(url, key, clock) as (collector, pool, session, to):
         await pool.execute("UPDATE host SET admitted_at = $1", start - timedelta(days=30))
         await pool.execute(_HISTORY, HOST, start)

@@ -21,7 +21,6 @@ from tests.make import NOON
 
 settings.register_profile(
     "pinfall",
-    max_examples=60,  # others each time; the fuzzer goes on for as long as it is told to
     deadline=None,  # speed is measured in bench/
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

@@ -201,6 +201,7 @@ class Watcher:
                     watched, told, known, suspected, now, wants_news=not is_minute
                 )
                 if looked is None:
+                    self._failing.discard(watched.place)
                     continue
                 found, judged = looked
                 found += self._collector(watched, firsts, lost, now)

@@ -80,7 +80,7 @@ async def test_schemathesis(site: Site, chosen: dict[str, Any], tmp_path: Path) 
     await filled(site, FIRST)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "schemathesis.cli", "run", f"{site.operator}{V1}/openapi.json"),
-        *("--max-examples", "10", "--seed", "1", "--generation-database", "none", "--no-color"),
+        *("--max-examples", "25", "--seed", "1", "--generation-database", "none", "--no-color"),
         *("--phases", "examples,coverage,fuzzing", "--request-timeout", "60"),
         # What a host name is, or the place where a page ended, no schema can say.
         *("--exclude-checks", "positive_data_acceptance"),
