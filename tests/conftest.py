@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from datetime import datetime
+from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import asyncpg
@@ -16,6 +17,8 @@ from hypothesis import HealthCheck, settings
 
 from collector.embedded.directory import opened
 from collector.embedded.server import Server
+from collector.intake.maintain import AHEAD
+from collector.store import violations
 from collector.store.migrate import migrate
 from tests.make import NOON
 
@@ -51,15 +54,52 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
+class Copying(Server):
+    """A server whose copies of the schema are made over one connection, in a loop of its own: each new
+    connection would read all catalogues again, which takes longer than the copy."""
+
+    admin: asyncpg.Connection
+    loop: asyncio.AbstractEventLoop
+
+    async def run(self, statement: str) -> None:
+        told = asyncio.run_coroutine_threadsafe(self.admin.execute(statement), self.loop)
+        await asyncio.wrap_future(told)
+
+    @contextmanager
+    def copying(self) -> Iterator[None]:
+        self.loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=self.loop.run_forever)
+        thread.start()
+        try:
+            connecting = asyncpg.connect(self.url("postgres"))
+            self.admin = asyncio.run_coroutine_threadsafe(connecting, self.loop).result()
+            yield
+            asyncio.run_coroutine_threadsafe(self.admin.close(), self.loop).result()
+        finally:
+            self.loop.call_soon_threadsafe(self.loop.stop)
+            thread.join()
+            self.loop.close()
+
+
+async def _days(url: str) -> None:
+    """Partitions that each collector would make first."""
+    connection = await asyncpg.connect(url)
+    for day in range(AHEAD):
+        await violations.make_partition(connection, NOON.date() + timedelta(days=day))
+    await connection.close()
+
+
 def started(directory: Path, binaries: str | None = None) -> Iterator[Server]:
     """A migrated template in a server that forgets on a power cut, and is fast."""
     with opened(directory, binaries) as data:
-        server = Server(data, FAST)
+        server = Copying(data, FAST)
         try:
             server.start()
-            asyncio.run(_run(server.url("postgres"), f"CREATE DATABASE {TEMPLATE}"))
-            migrate(server.url(TEMPLATE))
-            yield server
+            with server.copying():
+                asyncio.run(server.run(f"CREATE DATABASE {TEMPLATE}"))
+                migrate(server.url(TEMPLATE))
+                asyncio.run(_days(server.url(TEMPLATE)))
+                yield server
         finally:
             server.stop()
 
@@ -69,21 +109,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     yield from started(tmp_path_factory.mktemp("pg"))
 
 
-async def _run(url: str, statement: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
 @asynccontextmanager
 async def fresh_database(server: Server) -> AsyncIterator[str]:
     """A fresh copy of the migrated schema."""
+    assert isinstance(server, Copying)
     name = f"test_{uuid.uuid4().hex}"
-    await _run(server.url("postgres"), f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    await server.run(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
     yield server.url(name)
-    await _run(server.url("postgres"), f"DROP DATABASE {name} WITH (FORCE)")
+    await server.run(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -117,3 +150,9 @@ class Clock:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture
+def by_itself() -> bool:
+    """Whether a collector's background tasks run: else a test says when."""
+    return False

@@ -62,6 +62,11 @@ def clock() -> Clock:
 
 
 @pytest.fixture
+def by_itself() -> bool:
+    return True
+
+
+@pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
     async with receiving() as found:
         yield found

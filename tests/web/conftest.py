@@ -134,16 +134,17 @@ def chosen() -> dict[str, Any]:
 
 @pytest.fixture
 async def site(
-    database_url: str, pool: asyncpg.Pool, clock: Clock, chosen: dict[str, Any]
+    database_url: str, pool: asyncpg.Pool, clock: Clock, chosen: dict[str, Any], by_itself: bool
 ) -> AsyncIterator[Site]:
-    async with opened_site(database_url, pool, clock, chosen) as opened:
+    async with opened_site(database_url, pool, clock, chosen, by_itself=by_itself) as opened:
         yield opened
 
 
 @asynccontextmanager
 async def opened_site(
-    database_url: str, pool: asyncpg.Pool, clock: Clock, chosen: dict[str, Any]
-) -> AsyncIterator[Site]:
+    database_url: str, pool: asyncpg.Pool, clock: Clock, chosen: dict[str, Any], *,
+    by_itself: bool = False,
+) -> AsyncIterator[Site]:  # fmt: skip
     async with pool.acquire() as connection:
         await projects.add(connection, "default", [], NOON)
         key = await projects.add_key(
@@ -156,7 +157,9 @@ async def opened_site(
         trusted_proxies=PROXIES,
     )
     async with (
-        collecting(replace(settings, **chosen), clock, resolve=nowhere) as collector,
+        collecting(
+            replace(settings, **chosen), clock, resolve=nowhere, by_itself=by_itself
+        ) as collector,
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False)) as session,
     ):
         yield Site(collector, session, pool, key)
