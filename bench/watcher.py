@@ -75,9 +75,9 @@ FROM project p, unnest($1::text[]) host, generate_series(1, $3::int) n
 """
 _SEE = """
 INSERT INTO sighting (project, host, kind, install, estimated, signature, network, operator_network,
-    received_at, environment, app, app_version, platform, class, counted)
+    received_at, environment, app, app_version, platform, class)
 SELECT project, host, 'pin_mismatch', install, false, '\\x00', network, operator_network, at, 'production',
-    app, app_version, platform, class, true
+    app, app_version, platform, class
 FROM counted_install WHERE at >= $1
 """
 

@@ -24,13 +24,26 @@ async def hold(connection: Connection) -> bool:
     return bool(await connection.fetchval(lock))
 
 
+async def stop(connection: Connection) -> None:
+    """Nobody counts from here until the transaction ends, and who did has committed."""
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtext('pinfall.count'))")
+
+
+# A row that waits names what one flush stored. Some of these are gone before they are counted.
 _WAITING = f"""
-SELECT {_SIGHTING} FROM sighting WHERE NOT counted ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+WITH first AS (
+    SELECT id, sum(cardinality(sightings)) OVER (ORDER BY id) - cardinality(sightings) AS before
+    FROM (SELECT * FROM waiting ORDER BY id LIMIT $1) AS oldest
+), taken AS (
+    DELETE FROM waiting USING first WHERE waiting.id = first.id AND before < $1
+    RETURNING sightings
+)
+SELECT {_SIGHTING} FROM sighting WHERE id = ANY(ARRAY(SELECT unnest(sightings) FROM taken)) ORDER BY id
 """  # noqa: S608 (names of our own)
 
 
 async def waiting(connection: Connection, most: int) -> list[Sighting]:
-    """Some, oldest first: theirs until the transaction ends."""
+    """Some, oldest first: those of flushes until there are ``most``. They do not wait any more."""
     return [_sighting(row) for row in await connection.fetch(_WAITING, most)]
 
 
@@ -39,14 +52,13 @@ def _sighting(row: asyncpg.Record) -> Sighting:
 
 
 _CLASSED = """
-UPDATE sighting SET counted = true, class = given.class
+UPDATE sighting SET class = given.class
 FROM unnest($1::bigint[], $2::text[]) AS given(id, class)
 WHERE sighting.id = given.id
 """
 
 
 async def classed(connection: Connection, classes: Mapping[int, Class]) -> None:
-    """They do not wait any more."""
     if classes:
         told = [class_.value for class_ in classes.values()]
         await connection.execute(_CLASSED, list(classes), told)
@@ -95,6 +107,7 @@ async def add(
     """moved: rows that go."""
     if moved:
         await connection.execute("DELETE FROM counted_install WHERE id = ANY($1)", list(moved))
+        await taken_back(connection)
     if not counted:
         return
     rows = [
@@ -111,7 +124,7 @@ async def add(
 # By time, and not by host: it is asked once for each leaf that becomes ours.
 _OTHERS = """
 SELECT received_at, id FROM sighting
-WHERE received_at >= $1 AND (received_at, id) > ($1, $2) AND counted AND class <> 'self' AND leaf = ANY($3)
+WHERE received_at >= $1 AND (received_at, id) > ($1, $2) AND class <> 'self' AND leaf = ANY($3)
 ORDER BY received_at, id LIMIT $4
 """
 
@@ -125,7 +138,7 @@ async def others(
 
 
 _AGAIN = f"""
-SELECT {_SIGHTING}, class FROM sighting WHERE id = ANY($1) AND counted AND class <> 'self' FOR UPDATE
+SELECT {_SIGHTING}, class FROM sighting WHERE id = ANY($1) AND class <> 'self' FOR UPDATE
 """  # noqa: S608
 
 
@@ -152,6 +165,12 @@ async def withdraw(connection: Connection, told: Sequence[tuple[Sighting, Class]
     if told:
         rows = [(s.project, s.host, c.value, s.install, s.received_at) for s, c in told]
         await connection.execute(_WITHDRAW, *columns(rows))
+        await taken_back(connection)
+
+
+async def taken_back(connection: Connection) -> None:
+    """Tell it to those who read only what is new, in the transaction in which it is."""
+    await connection.execute("INSERT INTO taken_back DEFAULT VALUES")
 
 
 async def judge_again(connection: Connection, signatures: Collection[bytes]) -> None:
@@ -173,7 +192,9 @@ DELETE FROM counted_install WHERE id IN (SELECT id FROM counted_install WHERE at
 async def forget_before(
     connection: Connection, networks: datetime, installs: datetime, most: int
 ) -> bool:
-    """Hashes of networks go first, installs long after, some of each; whether there may be more."""
+    """Hashes of networks go first, installs long after, some of each; whether there may be more. Both are
+    older than whatever is read anew."""
+    await connection.execute("DELETE FROM taken_back WHERE at < $1", networks)
     gone = [
         int((await connection.execute(statement, at, most)).rpartition(" ")[2])
         for statement, at in ((_NETWORKLESS, networks), (_OLD, installs))

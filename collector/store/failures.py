@@ -37,7 +37,9 @@ WITH new AS MATERIALIZED (
         received_at, environment, coalesce(app_id, app_key), coalesce(app_version, ''),
         coalesce(platform, ''), pin_set, coalesce(validated_chain, served_chain),
         delivery IN (SELECT unnest($4::bytea[]))
-    FROM new WHERE NOT test
+    FROM new WHERE NOT test RETURNING id
+), waits AS (
+    INSERT INTO waiting (sightings) SELECT array_agg(id) FROM sighted HAVING count(*) > 0
 ), summed AS (
     {rollups.OF_NEW}
 ), seen AS (

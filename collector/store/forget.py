@@ -8,7 +8,7 @@ from datetime import datetime
 import asyncpg
 
 from collector.model import PLATFORMS, ProjectId
-from collector.store import rollups
+from collector.store import counting, rollups
 from collector.store.connect import Connection
 
 _PLATFORMS = """
@@ -33,7 +33,6 @@ _OF_INSTALL = (
     "DELETE FROM sighting WHERE project = $1 AND install = ANY($2)",
     "DELETE FROM violation WHERE project = $1 AND install = ANY($2)",
     "DELETE FROM connection_window WHERE project = $1 AND install = ANY($2)",
-    # After sightings: who counts one holds it, and has committed then.
     "DELETE FROM counted_install WHERE project = $1 AND install = ANY($2)",
 )
 
@@ -49,10 +48,12 @@ async def install(
     found = await connection.fetch(_IDENTITIES, project, list(hashes))
     keys = [row["delivery"] for row in found] + list(deferred)
     await connection.execute(_LOCK, keys)
+    await counting.stop(connection)
     gone = [
         int((await connection.execute(statement, project, list(hashes))).rpartition(" ")[2])
         for statement in _OF_INSTALL
     ]
+    await counting.taken_back(connection)
     await connection.execute("DELETE FROM delivery WHERE key = ANY($1)", keys)
     return gone[1], gone[2]
 
@@ -136,8 +137,6 @@ _CHUNKS = (
     *(
         _CHUNK.format(table=table, key=key)
         for table, key in (
-            ("sighting", "id"),
-            ("counted_install", "id"),
             ("connection_delta", "id"),
             ("quarantine", "id"),
             ("ledger_delta", "id"),
@@ -157,6 +156,8 @@ _CHUNKS = (
 )
 
 
+# Nobody counts meanwhile: sightings first, of which then nothing new is counted.
+_COUNTING = tuple(_CHUNK.format(table=table, key="id") for table in ("sighting", "counted_install"))
 # Deltas first: a fold would bring back what they hold.
 _SUMS = tuple(
     _CHUNK.format(table=table, key="ctid")
@@ -169,10 +170,11 @@ async def some_of_project(connection: Connection, project: ProjectId) -> int:
     gone = 0
     for statement in _CHUNKS:
         gone += int(await connection.fetchval(statement, project, _SOME))
-    for statement in _SUMS:
-        async with connection.transaction():
-            await rollups.lock(connection)
-            gone += int(await connection.fetchval(statement, project, _SOME))
+    for lock, statements in ((counting.stop, _COUNTING), (rollups.lock, _SUMS)):
+        for statement in statements:
+            async with connection.transaction():
+                await lock(connection)
+                gone += int(await connection.fetchval(statement, project, _SOME))
     return gone
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Callable
 from datetime import timedelta
@@ -14,6 +15,7 @@ from collector.detect.classes import Class
 from collector.detect.counting import Before, Counted, Sighting, count
 from collector.metrics import Metrics
 from collector.reports.certificates import certificate_from_der
+from collector.store import counting
 from collector.watch.count import Counting
 from collector.watch.roots import public_roots
 from tests.conftest import Clock
@@ -33,6 +35,7 @@ from tests.web.conftest import Site
 
 HOST = "api.example.com"
 OURS = 'pinfall_new_installs_total{class="self",host="api.example.com",project="default"}'
+_WAITS = "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)"
 UNKNOWN = 'pinfall_new_installs_total{class="unknown",host="api.example.com",project="default"}'
 
 
@@ -185,7 +188,7 @@ async def test_only_pins_that_failed_in_production_count(site: Site) -> None:
     await site.post(report(3), address="198.51.3.7")
     await tick(site, "count")
     assert await rows(site) == []
-    assert await site.pool.fetchval("SELECT count(*) FROM sighting WHERE NOT counted") == 0
+    assert await site.pool.fetchval("SELECT count(*) FROM sighting WHERE class IS NULL") == 0
     assert await site.pool.fetchval("SELECT count(*) FROM sighting WHERE class = 'self'") == 2
 
 
@@ -238,7 +241,7 @@ async def test_a_step_that_fails_leaves_everything_as_it_was(site: Site) -> None
     )
     with pytest.raises(asyncpg.CheckViolationError):
         await tick(site, "count")
-    assert await site.pool.fetchval("SELECT count(*) FROM sighting WHERE NOT counted") == 3
+    assert await site.pool.fetchval("SELECT count(*) FROM sighting WHERE class IS NULL") == 3
     assert (await site.metrics())[OURS] == 0
     await site.pool.execute("ALTER TABLE counted_install DROP CONSTRAINT none")
     await tick(site, "count")
@@ -263,6 +266,37 @@ async def test_a_forgotten_install_is_not_counted_any_more(site: Site) -> None:
     await tick(site, "count")
     forgotten = {"install": "7C1B6F0E-6B5D-4A51-9E0C-000000000001"}
     assert (await site.call("POST", "/api/v1/forget", forgotten)).status == 200
+    assert len(await rows(site)) == 1
+    assert await site.pool.fetchval("SELECT count(*) FROM taken_back") == 1
+
+
+async def test_one_that_is_forgotten_while_it_waits_is_never_counted(site: Site) -> None:
+    for number in (1, 2):
+        await site.post(report(number), address=f"198.51.{number}.7")
+    forgotten = {"install": "7C1B6F0E-6B5D-4A51-9E0C-000000000001"}
+    assert (await site.call("POST", "/api/v1/forget", forgotten)).status == 200
+    await tick(site, "count")
+    assert len(await rows(site)) == 1
+    assert await site.pool.fetchval("SELECT count(*) FROM waiting") == 0
+
+
+async def test_who_forgets_waits_for_who_counts_and_neither_both_ways_round(site: Site) -> None:
+    """Somebody counts: has taken what waits, and has not written down what it was."""
+    for number in (1, 2):
+        await site.post(report(number), address=f"198.51.{number}.7")
+    forgotten = {"install": "7C1B6F0E-6B5D-4A51-9E0C-000000000001"}
+    async with site.pool.acquire() as connection, connection.transaction():
+        assert await counting.hold(connection)
+        taken = await counting.waiting(connection, 10)
+        forgetting = asyncio.create_task(site.call("POST", "/api/v1/forget", forgotten))
+        async with site.pool.acquire() as other:
+            while not await other.fetchval(_WAITS):
+                await asyncio.sleep(0.01)
+        await counting.classed(connection, {one.id: Class.SELF for one in taken})
+        await counting.add(
+            connection, count([(one, Class.SELF) for one in taken], Before()).counted
+        )
+    assert (await forgetting).status == 200
     assert len(await rows(site)) == 1
 
 
