@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import asyncpg
@@ -31,7 +32,7 @@ _MINUTES = (
     % """
 SELECT project, host, class, floor(extract(epoch FROM at) / 60)::int AS minute, operator_network AS operator,
     count(*)::int AS installs
-FROM counted_install WHERE within_cap AND at >= $1 AND at < $2 GROUP BY 1, 2, 3, 4, 5
+FROM counted_install WHERE within_cap AND at >= $1 AND at < $2 AND id <= $3 GROUP BY 1, 2, 3, 4, 5
 UNION ALL
 SELECT project, host, 'untrusted', floor(extract(epoch FROM received_at) / 60)::int, operator_network,
     count(DISTINCT install)::int
@@ -41,6 +42,12 @@ WHERE kind = 'chain_untrusted' AND environment = 'production' AND NOT silenced A
 GROUP BY 1, 2, 3, 4, 5
 """
 )
+_ADDED = """
+SELECT project, host, class, floor(extract(epoch FROM at) / 60)::int AS minute, operator_network AS operator,
+    count(*)::int AS installs
+FROM counted_install WHERE within_cap AND at >= $1 AND at < $2 AND id > $3 AND id <= $4
+GROUP BY 1, 2, 3, 4, 5 ORDER BY 4
+"""
 # An install that a silenced signature counted already still counts for the others.
 _WITHOUT = (
     _TOLD
@@ -87,12 +94,37 @@ GROUP BY 1, 2, 3, 4
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Up to which installs are counted, and whether some were taken back since another mark."""
+
+    newest: int
+    taken_back: int
+
+
+_NEWEST = """
+SELECT coalesce((SELECT max(id) FROM counted_install), 0), coalesce((SELECT max(id) FROM taken_back), 0)
+"""
+
+
+async def newest(connection: Connection) -> Mark:
+    return Mark(*await connection.fetchrow(_NEWEST) or (0, 0))
+
+
 async def by_minute(
-    connection: Connection, since: datetime, until: datetime
+    connection: Connection, since: datetime, until: datetime, upto: Mark
 ) -> list[asyncpg.Record]:
     """(project, host, class, minute, operator, installs), in the order of minutes since 1970; ``class``
     may be UNTRUSTED, ``operator`` is empty for many small ones."""
-    return await connection.fetch(_MINUTES, since, until, timeout=_PATIENCE)
+    return await connection.fetch(_MINUTES, since, until, upto.newest, timeout=_PATIENCE)
+
+
+async def added(
+    connection: Connection, since: datetime, until: datetime, after: Mark, upto: Mark
+) -> list[asyncpg.Record]:
+    """What counts since another mark, if nothing was taken back; all operators by themselves, and none of
+    UNTRUSTED."""
+    return await connection.fetch(_ADDED, since, until, after.newest, upto.newest)
 
 
 async def without(
@@ -135,12 +167,6 @@ async def late(
         _LATE, project, host, class_, since, list(_BELIEVED), fix, fix - _OFFLINE
     )
     return {row["minute"]: row["installs"] for row in told}
-
-
-async def newest(connection: Connection) -> int:
-    """What is another one once something was counted."""
-    found: int = await connection.fetchval("SELECT coalesce(max(id), 0) FROM counted_install")
-    return found
 
 
 _HOSTS = """

@@ -265,9 +265,12 @@ def _others(stream: str, counts: Counts) -> dict[int, int]:
     return found
 
 
-def grouped(rows: Sequence[Any]) -> dict[tuple[int, str], dict[str, dict[int, dict[bytes, int]]]]:
-    """Rows of ``minutes.by_minute`` by project and host, class, minute and operator."""
-    found: dict[tuple[int, str], dict[str, dict[int, dict[bytes, int]]]] = {}
+Grouped = dict[tuple[int, str], dict[str, dict[int, dict[bytes, int]]]]
+
+
+def grouped(rows: Sequence[Any], counts: Grouped | None = None) -> Grouped:
+    """Rows of ``minutes.by_minute`` by project and host, class, minute and operator; added to others."""
+    found: Grouped = {} if counts is None else counts
     for row in rows:
         place = found.setdefault((row["project"], row["host"]), {})
         minute = place.setdefault(row["class"], {}).setdefault(row["minute"], {})

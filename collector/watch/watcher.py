@@ -42,7 +42,7 @@ from collector.watch.recovering import Recovering
 from collector.watch.rules import Found
 from collector.watch.settling import Settling, remembered
 from collector.watch.telling import Around, Place, around
-from collector.watch.watched import SELF, Counts, Watched, grouped, kept_of
+from collector.watch.watched import SELF, Counts, Grouped, Watched, grouped, kept_of
 
 log = structlog.get_logger()
 
@@ -69,7 +69,8 @@ class Watcher:
     judge: Callable[[bytes], Awaitable[None]] | None = None
     _epoch: int | None = None
     _hosts: dict[tuple[int, str], Watched] = field(default_factory=dict)
-    _mark: tuple[int, int] | None = None
+    _mark: tuple[int, minutes.Mark] | None = None
+    _counts: Grouped = field(default_factory=dict)  # up to the mark
     _failing: set[tuple[int, str]] = field(default_factory=set)  # hosts that could not be judged
     _seen: dict[tuple[int, str], int] = field(
         default_factory=dict
@@ -107,7 +108,7 @@ class Watcher:
             began = loop.time()
             if mark == self._mark or (not is_minute and began < self._rests):
                 return False
-            await self._judge_all(epoch, now, is_minute=is_minute)
+            await self._judge_all(epoch, now, mark[1], is_minute=is_minute)
             self._mark = mark
             took = loop.time() - began
             self._rests = began + (1 + _REST) * took if took > _LONG else 0.0
@@ -171,17 +172,30 @@ class Watcher:
                 watched.first_hour = int(row["admitted_at"].timestamp() // 3600)
                 self._hosts[key] = watched
 
-    async def _judge_all(self, epoch: int, now: datetime, *, is_minute: bool) -> None:
+    async def _count(
+        self, connection: Connection, now: datetime, upto: minutes.Mark, *, is_minute: bool
+    ) -> Grouped:
+        """All that counts, each minute; in between what came to it, unless something was taken back."""
+        since, until = now - _BACK, now + timedelta(minutes=1)
+        before = None if self._mark is None else self._mark[1]
+        if is_minute or before is None or before.taken_back != upto.taken_back:
+            return grouped(await minutes.by_minute(connection, since, until, upto))
+        return grouped(await minutes.added(connection, since, until, before, upto), self._counts)
+
+    async def _judge_all(
+        self, epoch: int, now: datetime, upto: minutes.Mark, *, is_minute: bool
+    ) -> None:
         """Each minute all hosts; in between those of which something was counted, for what opens or becomes
         graver: that it grows is no news that cannot wait, and costs a lot in a storm."""
         async with self.pool.acquire() as connection:
             await self._keep_hosts(connection)
-            counts = grouped(
-                await minutes.by_minute(connection, now - _BACK, now + timedelta(minutes=1))
-            )
+            counts = await self._count(connection, now, upto, is_minute=is_minute)
+            self._counts = counts
             spiking = {watched.host for watched in self._hosts.values() if watched.is_open()}
             known = await world(connection, {host for _, host in self._hosts}, spiking, now)
-            suspected = await incidents.labelled(connection, now - timedelta(days=1), rules.SUSPECT)
+            suspected = await incidents.judged_by(
+                connection, now - timedelta(days=1), rules.SUSPECT
+            )
             muted = await silences.active(connection, now)
             self._muting = await muting(connection, muted, now - _BACK, now + timedelta(minutes=1))
             lost = await self._lost(connection, now)

@@ -17,6 +17,7 @@ SELECT $1, 'api.example.com', 'self', decode(md5(o || ' ' || n), 'hex'), false, 
     decode(md5(o::text), 'hex'), '\\x02', '', '', ''
 FROM generate_series(1, 45) AS o, LATERAL generate_series(1, o) AS n
 """
+_HOURS = NOON - timedelta(hours=1), NOON + timedelta(hours=1)
 
 
 async def test_of_thousands_of_operator_networks_the_largest_are_told_apart(
@@ -25,9 +26,7 @@ async def test_of_thousands_of_operator_networks_the_largest_are_told_apart(
     made = (await project(pool)).project
     await pool.execute(_CROWD, made, NOON)
     async with pool.acquire() as connection:
-        rows = await minutes.by_minute(
-            connection, NOON - timedelta(hours=1), NOON + timedelta(hours=1)
-        )
+        rows = await minutes.by_minute(connection, *_HOURS, await minutes.newest(connection))
     assert len(rows) == 31
     told = {row["operator"]: row["installs"] for row in rows}
     small = told.pop(b"")
@@ -37,3 +36,22 @@ async def test_of_thousands_of_operator_networks_the_largest_are_told_apart(
     assert one.own == 45 * 46 // 2
     assert max(one.by_operator.values()) == 45, "those of many small ones are no operator network"
     assert b"" not in one.by_operator
+
+
+async def test_what_was_read_and_what_came_since_is_all_of_it(pool: asyncpg.Pool) -> None:
+    made = (await project(pool)).project
+    async with pool.acquire() as connection:
+        marks = [await minutes.newest(connection)]
+        for _ in range(3):
+            await connection.execute(_CROWD, made, NOON)
+            marks.append(await minutes.newest(connection))
+        first, second, last = marks[1:]
+        whole = grouped(await minutes.by_minute(connection, *_HOURS, last))
+        before = grouped(await minutes.by_minute(connection, *_HOURS, first))
+        for after, upto in ((first, second), (second, last)):
+            grouped(await minutes.added(connection, *_HOURS, after, upto), before)
+        assert await minutes.added(connection, *_HOURS, last, last) == []
+    [one], [other] = (_minutes("self", told[made, "api.example.com"]) for told in (whole, before))
+    assert one.own == other.own == 3 * 45 * 46 // 2
+    assert marks[0] == minutes.Mark(0, 0)
+    assert first.newest < second.newest < last.newest

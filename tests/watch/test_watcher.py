@@ -392,6 +392,36 @@ async def test_after_a_long_look_there_is_one_a_minute(story: Story) -> None:
     assert await story.page() is not None
 
 
+async def test_within_a_minute_what_came_is_added_and_what_was_taken_back_is_gone(
+    story: Story,
+) -> None:
+    pool = story.site.pool
+    watcher = Watcher(pool, Metrics(), story.clock, Settling(pool))
+    epoch = await pool.fetchval("SELECT epoch FROM watcher_lease")
+    await story.rotate()
+
+    async def seen() -> int:
+        await tick(story.site, "count")
+        assert await watcher.look(epoch)
+        (told,) = watcher._counts.values()
+        return sum(sum(operators.values()) for operators in told["self"].values())
+
+    await story.fail(1)
+    assert await seen() == 1
+    await story.fail(1)
+    assert await seen() == 2
+    last = {"install": f"7C1B6F0E-6B5D-4A51-9E0C-{story.sent:012X}"}
+    assert (await story.site.call("POST", "/api/v1/forget", last)).status == 200
+    await story.fail(1)
+    assert await seen() == 2
+    story.clock.now += MINUTE
+    assert await seen() == 2
+    assert await story.page() is None
+    await story.fail(4)
+    assert await seen() == 6
+    assert await story.page() is not None
+
+
 async def test_new_pins_that_refuse_what_is_served_are_a_change(story: Story) -> None:
     """A release goes out with pins that nobody serves a key for, and its clients fail."""
     pool = story.site.pool
