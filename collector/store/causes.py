@@ -206,16 +206,18 @@ FROM (
     WHERE project = $1 AND host = $2 AND received_at > $3 AND environment = 'production' AND NOT silenced
     ORDER BY received_at DESC LIMIT $4
 ) newest
-GROUP BY signature
+WHERE signature = ANY($5) GROUP BY signature
 """
 
 
 async def reaches(
-    connection: Connection, project: int, host: str, since: datetime
+    connection: Connection, project: int, host: str, since: datetime, signatures: Collection[bytes]
 ) -> dict[bytes, Reach]:
-    """How many each signature of a host reached, whatever failed, among its newest 20,000 sightings of
-    networks that nobody silenced: what gates of numbers are held against."""
-    rows = await connection.fetch(_REACH, project, host, since, _READ)
+    """How many each of these signatures of a host reached, whatever failed, among the host's newest 20,000
+    sightings of networks that nobody silenced: what gates of numbers are held against."""
+    if not signatures:
+        return {}
+    rows = await connection.fetch(_REACH, project, host, since, _READ, list(signatures))
     return {
         row["signature"]: Reach(row["installs"], row["networks"], row["operator_networks"])
         for row in rows

@@ -102,28 +102,29 @@ async def cause(connection: Connection, signature: bytes) -> asyncpg.Record | No
 
 _SUSPECTS = """
 SELECT id, cause, last_seen FROM signature
-WHERE project = $1 AND host = $2 AND last_seen >= $3 AND cause ->> 'label' = ANY($4)
+WHERE project = $1 AND host = $2 AND last_seen >= $3 AND cause ->> 'rule' = ANY($4)
 ORDER BY last_seen DESC LIMIT 50
 """
 
 
 async def suspects(
-    connection: Connection, project: int, host: str, since: datetime, labels: Sequence[str]
+    connection: Connection, project: int, host: str, since: datetime, rules: Sequence[str]
 ) -> list[asyncpg.Record]:
-    """Signatures of one host that the rules judged so."""
-    return await connection.fetch(_SUSPECTS, project, host, since, list(labels))
+    """Signatures of one host whose causes these rules told."""
+    return await connection.fetch(_SUSPECTS, project, host, since, list(rules))
 
 
-_LABELLED = """
+_JUDGED_BY = """
 SELECT DISTINCT project, host FROM signature
-WHERE last_seen >= $1 AND cause ->> 'label' = ANY($2)
+WHERE last_seen >= $1 AND cause ->> 'rule' = ANY($2)
 """
 
 
-async def labelled(
-    connection: Connection, since: datetime, labels: Sequence[str]
+async def judged_by(
+    connection: Connection, since: datetime, rules: Sequence[str]
 ) -> set[tuple[int, str]]:
-    rows = await connection.fetch(_LABELLED, since, list(labels))
+    """Hosts with such signatures, and their projects."""
+    rows = await connection.fetch(_JUDGED_BY, since, list(rules))
     return {(row["project"], row["host"]) for row in rows}
 
 

@@ -25,7 +25,8 @@ from collector.watch.telling import Around, Place, lead_of
 from collector.watch.watched import INTERCEPTION, SELF, UNKNOWN, Watched
 
 _DAY = timedelta(days=1)
-SUSPECT = ("expired_or_clock", "misissuance_suspected", "unknown")
+_STRANGER = "misissuance_suspected"
+SUSPECT = ("own_certificate_expired", _STRANGER, "new_public_key")  # rules of causes
 _OWN_KINDS = {
     "wrong_environment": AlertKind.WRONG_ENVIRONMENT, "wrong_pins": AlertKind.WRONG_PINS,
 }  # fmt: skip
@@ -94,7 +95,8 @@ async def suspects(
     that nobody is told of until ``ends``, unless others show the same."""
     since = now - _DAY
     rows = await incidents.suspects(connection, place.project, place.host, since, SUSPECT)
-    reaches = await causes.reaches(connection, place.project, place.host, since)
+    some = [row["id"] for row in rows]
+    reaches = await causes.reaches(connection, place.project, place.host, since, some)
     everything = _suspected(place, rows, reaches, world, now)
     if not silenced:
         return everything
@@ -118,11 +120,11 @@ def _suspected(
         told = Reach(
             installs=reach.installs, networks=reach.networks, operators=reach.operator_networks
         )
-        judged = json.loads(row["cause"])
-        rule, sure = judged.get("rule"), judged.get("label") == "misissuance_suspected"
-        if rule == "own_certificate_expired" and not expired.severity:
-            expired = _expired(place.host, told, world, now)
-        elif (sure or rule == "new_public_key") and not stranger.severity:
+        rule = json.loads(row["cause"])["rule"]
+        sure = rule == _STRANGER
+        if rule == "own_certificate_expired":
+            expired = expired if expired.severity else _expired(place.host, told, world, now)
+        elif not stranger.severity:
             stranger = suspicions.misissuance_suspected(
                 "a new public key", told, timedelta(days=7) if sure else None,
                 Probed.DOES_NOT if sure else Probed.FAILED,

@@ -88,7 +88,9 @@ async def test_our_own_certificate_expired(site: Site) -> None:
     async with site.pool.acquire() as connection:
         found = await connection.fetchrow("SELECT project, id FROM signature")
         project, signature = found["project"], found["id"]
-        reach = await store_causes.reaches(connection, project, HOST, NOON - timedelta(hours=1))
+        since = NOON - timedelta(hours=1)
+        reach = await store_causes.reaches(connection, project, HOST, since, [signature])
+        assert await store_causes.reaches(connection, project, HOST, since, [b"another"]) == {}
     assert reach == {signature: Reach(3, 3, 3)}
     (row,) = [row for row in TABLE if row.rule == "own_certificate_expired"]
     assert row.gate.is_open(reach[signature])
