@@ -18,7 +18,7 @@ from collector.store import violations
 from collector.store.connect import Connection
 
 DAYS = 29  # before today; today is filled until now
-SIGHTINGS, DELIVERIES = 8, 10  # days that they are kept
+SIGHTINGS, DELIVERIES, INSTALLS = 8, 10, 30  # days that they are kept
 _SIGNATURES = 240
 _CHAINS = 2000
 _STEP = 250_000  # rows of one statement
@@ -108,16 +108,32 @@ _DAY: tuple[tuple[str, int | None], ...] = (
     (
         """
         INSERT INTO sighting (project, host, kind, install, estimated, leaf, signature, network, operator_network,
-            received_at, environment)
+            received_at, environment, class)
         SELECT $1, host, CASE WHEN signature % 7 = 6 THEN 'chain_untrusted' ELSE 'pin_mismatch' END,
             decode(md5('install' || install), 'hex'), dice > 0.9,
             'sha256/' || encode(sha256(chain::text::bytea), 'base64'),
             decode(md5('signature' || signature), 'hex'),
             decode(substr(md5('network' || install % 9000), 1, 16), 'hex'),
-            decode(substr(md5('operator' || install % 300), 1, 16), 'hex'), received_at, 'production'
+            decode(substr(md5('operator' || install % 300), 1, 16), 'hex'), received_at, 'production',
+            CASE WHEN signature % 7 = 6 THEN 'unknown' ELSE 'self' END
         FROM made ORDER BY number
         """,
         SIGHTINGS,
+    ),
+    # An install a host and stretch of a day.
+    (
+        """
+        INSERT INTO counted_install (project, host, class, install, estimated, at, within_cap, network,
+            operator_network, signature, leaf, app, app_version, platform)
+        SELECT DISTINCT ON (host, install) $1::int, host, 'self', decode(md5('install' || install), 'hex'), dice > 0.9,
+            received_at, true, decode(substr(md5('network' || install % 9000), 1, 16), 'hex'),
+            decode(substr(md5('operator' || install % 300), 1, 16), 'hex'),
+            decode(md5('signature' || signature), 'hex'), 'sha256/' || encode(sha256(chain::text::bytea), 'base64'),
+            'com.example.wallet', '8.' || install % 24 || '.' || number % 3,
+            CASE WHEN dice < 0.4 THEN 'IOS' ELSE 'ANDROID' END
+        FROM made WHERE signature % 7 <> 6 ORDER BY host, install, number
+        """,
+        INSTALLS,
     ),
     (
         """

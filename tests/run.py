@@ -74,13 +74,15 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def run(arguments: Sequence[str], temporary: str) -> int:
-    """Everything that is written outside the checkout goes into ``temporary``."""
+    """Everything that is written outside the checkout goes into ``temporary``. So does bytecode: hundreds of
+    processes would each compile the project again."""
     env = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
-        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPYCACHEPREFIX": f"{temporary}/bytecode",
         "TMPDIR": temporary,
     }
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
     side_by_side = [] if arguments else SIDE_BY_SIDE
     tests = [*TESTS, *side_by_side, "--basetemp", f"{temporary}/t", *arguments]
     steps = [("tests", tests)] if arguments else [*STEPS, ("tests", tests)]
