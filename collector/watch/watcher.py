@@ -179,6 +179,7 @@ class Watcher:
         since, until = now - _BACK, now + timedelta(minutes=1)
         before = None if self._mark is None else self._mark[1]
         if is_minute or before is None or before.taken_back != upto.taken_back:
+            self._counts = {}  # not two of them at once
             return grouped(await minutes.by_minute(connection, since, until, upto))
         return grouped(await minutes.added(connection, since, until, before, upto), self._counts)
 
