@@ -12,7 +12,8 @@ from collector.model import ProjectId
 from collector.store.connect import Connection
 
 NO_CAUSE = "not judged yet"
-_MOST = 50_000  # sightings that a breakdown looks at, the newest
+MOST = 10_000  # sightings that a breakdown looks at, the newest: a page has four
+OF_HOST = 20_000  # among which those of one signature are found
 
 # What an operator said of a signature wins.
 _LABEL = """
@@ -21,7 +22,11 @@ coalesce(
     s.cause ->> 'label', $5
 )
 """
+# Told once a signature, and not once a row: a month has hundreds of these for each.
 _BY_CAUSE = """
+WITH label AS MATERIALIZED (
+    SELECT s.id, {label} AS label FROM signature s WHERE s.project = $1 AND s.host = $2
+)
 SELECT sums.at, label.label, sum(sums.violations)::bigint AS violations
 FROM (
     SELECT {step} AS at, signature, violations FROM rollup_{step}
@@ -30,9 +35,7 @@ FROM (
     SELECT date_trunc('{step}', minute, 'UTC'), signature, violations FROM rollup_delta
     WHERE project = $1 AND host = $2 AND minute >= $3 AND minute < $4 AND NOT test
 ) AS sums
-JOIN (
-    SELECT s.id, {label} AS label FROM signature s WHERE s.project = $1 AND s.host = $2
-) AS label ON label.id = sums.signature
+JOIN label ON label.id = sums.signature
 GROUP BY sums.at, label.label ORDER BY sums.at
 """
 
@@ -71,8 +74,8 @@ async def reach(
     connection: Connection, project: ProjectId, host: str, since: datetime
 ) -> asyncpg.Record:
     """installs, networks, operators, sightings and how many of those are estimates; of the newest
-    _MOST sightings since then."""
-    found = await connection.fetchrow(_REACH, project, host, since, _MOST)
+    MOST sightings since then."""
+    found = await connection.fetchrow(_REACH, project, host, since, MOST)
     assert found is not None
     return found
 
@@ -90,7 +93,7 @@ async def shares(
 ) -> Sequence[asyncpg.Record]:
     """(name, installs, networks, first_seen, last_seen), most installs first; '' where it was not told."""
     statement = _SHARES.format(recent=_RECENT, by=by)
-    return await connection.fetch(statement, project, host, since, _MOST, limit)
+    return await connection.fetch(statement, project, host, since, MOST, limit)
 
 
 _NETWORKS = f"""{_RECENT}
@@ -104,7 +107,7 @@ async def networks(
     connection: Connection, project: ProjectId, host: str, since: datetime, limit: int = 8
 ) -> Sequence[asyncpg.Record]:
     """Those with most installs, by their keyed hashes of today."""
-    return await connection.fetch(_NETWORKS, project, host, since, _MOST, limit)
+    return await connection.fetch(_NETWORKS, project, host, since, MOST, limit)
 
 
 _OF_SIGNATURE = """
@@ -122,5 +125,5 @@ async def holders(
     connection: Connection, project: ProjectId, host: str, since: datetime, signature: bytes
 ) -> Sequence[asyncpg.Record]:
     """(pin_set, is_sum, installs, networks, operators): all installs that reported a signature first,
-    then those of each pin set; among the newest _MOST sightings of its host since then."""
-    return await connection.fetch(_OF_SIGNATURE, project, host, since, _MOST, signature)
+    then those of each pin set; among the newest OF_HOST sightings of its host since then."""
+    return await connection.fetch(_OF_SIGNATURE, project, host, since, OF_HOST, signature)

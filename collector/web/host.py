@@ -91,6 +91,7 @@ class HostPage:
             "causes": causes,
             "chart": chart,
             "day": day,
+            "looked": timeline.MOST,
             "reach": await timeline.reach(connection, project, host, day),
             "served": _served(chains, sets, now),
             "rotations": turns[:_ROTATIONS],

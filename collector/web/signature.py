@@ -56,6 +56,7 @@ class SignaturePage:
             said=said is not None, relabels=relabels, steps=next_steps(now, known), reach=reach,
             labels=[*Cause], issuers=json.loads(row["issuer_path"]), violations=told,
             operates=request[WHO].role.may(Role.OPERATOR), lengths=silenced.LENGTHS, most=NOTE,
+            looked=timeline.OF_HOST,
             silences=silenced.shown(one for one in quiet if one["signature"] == id_),
         )  # fmt: skip
 
