@@ -1,5 +1,7 @@
 """sightings wait to be counted in a queue: to write down a class touches no index
 
+Processes of before are to be stopped first: what they store would not be counted.
+
 Revision ID: 0009
 Revises: 0008
 """

@@ -131,3 +131,25 @@ def test_what_was_stored_before_rollups_is_in_them(server: Server) -> None:
     assert _query(url, "SELECT violations - thin FROM signature") == [(7,)]
     migrate(url, "0002")
     assert _query(url, "SELECT count(*), sum(violations) FROM signature") == [(1, 7)]
+
+
+def test_what_waits_to_be_counted_still_does(server: Server) -> None:
+    url = _empty(server)
+    migrate(url, "0008")
+    _query(
+        url,
+        """
+        INSERT INTO sighting (project, host, kind, install, estimated, signature, network, operator_network,
+            received_at, counted, class)
+        SELECT 1, 'h', 'k', '', false, '', '', '', now(), n <= 3, CASE WHEN n <= 3 THEN 'self' END
+        FROM generate_series(1, 1200) n
+    """,
+    )
+    waits = "SELECT count(*), min(id), max(id) FROM (SELECT unnest(sightings) AS id FROM waiting) AS told"
+    migrate(url)
+    assert _query(url, waits) == [(1197, 4, 1200)]
+    assert _query(url, "SELECT count(*) FROM waiting") == [(3,)]
+    migrate(url, "0008")
+    assert _query(url, "SELECT count(*), min(id) FROM sighting WHERE NOT counted") == [(1197, 4)]
+    migrate(url)
+    assert _query(url, waits) == [(1197, 4, 1200)]
