@@ -47,8 +47,8 @@ async def install(
     which nobody can be told stay. deferred: identities of ``drop_deferred``."""
     found = await connection.fetch(_IDENTITIES, project, list(hashes))
     keys = [row["delivery"] for row in found] + list(deferred)
+    await counting.stop(connection)  # before keys are held: whoever reports them would wait, too
     await connection.execute(_LOCK, keys)
-    await counting.stop(connection)
     gone = [
         int((await connection.execute(statement, project, list(hashes))).rpartition(" ")[2])
         for statement in _OF_INSTALL

@@ -175,13 +175,15 @@ class Watcher:
     async def _count(
         self, connection: Connection, now: datetime, upto: minutes.Mark, *, is_minute: bool
     ) -> Grouped:
-        """All that counts, each minute; in between what came to it, unless something was taken back."""
+        """All that counts, read each minute; in between what came to it, unless something was taken back."""
         since, until = now - _BACK, now + timedelta(minutes=1)
         before = None if self._mark is None else self._mark[1]
         if is_minute or before is None or before.taken_back != upto.taken_back:
             self._counts = {}  # not two of them at once
-            return grouped(await minutes.by_minute(connection, since, until, upto))
-        return grouped(await minutes.added(connection, since, until, before, upto), self._counts)
+            self._counts = grouped(await minutes.by_minute(connection, since, until, upto))
+        else:
+            grouped(await minutes.added(connection, since, until, before, upto), self._counts)
+        return self._counts
 
     async def _judge_all(
         self, epoch: int, now: datetime, upto: minutes.Mark, *, is_minute: bool
@@ -191,7 +193,6 @@ class Watcher:
         async with self.pool.acquire() as connection:
             await self._keep_hosts(connection)
             counts = await self._count(connection, now, upto, is_minute=is_minute)
-            self._counts = counts
             spiking = {watched.host for watched in self._hosts.values() if watched.is_open()}
             known = await world(connection, {host for _, host in self._hosts}, spiking, now)
             suspected = await incidents.judged_by(

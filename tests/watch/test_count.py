@@ -289,7 +289,7 @@ async def test_who_forgets_waits_for_who_counts_and_neither_both_ways_round(site
         assert await counting.hold(connection)
         taken = await counting.waiting(connection, 10)
         forgetting = asyncio.create_task(site.call("POST", "/api/v1/forget", forgotten))
-        async with site.pool.acquire() as other:
+        async with asyncio.timeout(30), site.pool.acquire() as other:
             while not await other.fetchval(_WAITS):
                 await asyncio.sleep(0.01)
         await counting.classed(connection, {one.id: Class.SELF for one in taken})

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from collector.alert import State
+from collector.store import timeline
 from tests.conftest import Clock
 from tests.make import NOON, chain, issue, neutral
 from tests.watch.conftest import serve, tick
@@ -50,6 +51,19 @@ async def test_a_host_of_which_nothing_is_known_says_what_to_do(site: Site) -> N
     page = await look(site, "/hosts/default/NEW.example")
     for text in ("not registered: nothing is probed", "pinfall probe new.example --submit"):
         assert text in page.text, text
+
+
+async def test_who_is_affected_is_of_the_newest_reports_and_says_so(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await register(site)
+    for number in range(3):
+        await site.post(report(number), address=f"198.51.{number}.7")
+    for most, told, says in ((4, 3, False), (2, 2, True)):
+        monkeypatch.setattr(timeline, "MOST", most)
+        text = (await look(site, PAGE)).text
+        assert f"Last 24 h: {told} installs" in text
+        assert (f"That is of the newest {most} reports" in text) is says
 
 
 async def test_the_story_of_a_rotation(site: Site, clock: Clock) -> None:
