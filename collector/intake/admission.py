@@ -13,6 +13,13 @@ from collector.store.rows import Entry, Row
 _MOST_CANDIDATES = 20  # hosts of one flush that may be admitted; others get their turn
 
 
+def are_known(rows: Sequence[Row], known: Known, now: datetime) -> bool:
+    """Whether ``admit`` has nothing to do for them."""
+    today = now.date()
+    places = {(row.project, row.host) for row in rows}
+    return all(place in known.admitted and known.is_fresh(place, today) for place in places)
+
+
 async def admit(
     connection: Connection, fresh: Sequence[Entry], known: Known, now: datetime
 ) -> tuple[set[Place], list[Hashable]]:

@@ -6,15 +6,16 @@ one, so that flushes wait for each other and never both ways round.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
-from collector.errors import Reason
-from collector.intake.admission import admit
-from collector.intake.budget import Take, spending
+from collector.intake.admission import admit, are_known
+from collector.intake.budget import Slot, Take, hour_of, spending
 from collector.intake.caps import AN_HOUR, within_caps
 from collector.intake.frames import Frame, frame
 from collector.intake.known import Known, Place
@@ -67,51 +68,55 @@ async def flush(
     ``known`` is brought up to date only after the commit.
     Raises what asyncpg raises; then nothing was stored.
     """
-    reports = [row for row in rows if isinstance(row, Row)]
-    for day in sorted({row.received_at.date() for row in reports} - known.partitions):
+    for day in sorted(
+        {r.received_at.date() for r in rows if isinstance(r, Row)} - known.partitions
+    ):
         await violations.make_partition(connection, day)
         known.partitions.add(day)
     firsts: dict[bytes, int] = {}
+    repeats: Counter[tuple[ProjectId, Dialect]] = Counter()
     for index, row in enumerate(rows):
-        firsts.setdefault(row.delivery.key, index)  # a repeat within the batch is a duplicate
-    learnt: list[Hashable] = []
-    admitted: set[Place] = set()
-    samples: list[Sample] = []
-    async with spending(known.budget) as take, connection.transaction():
-        # Projects stay until this commits; what came for one that was deleted is nobody's.
-        begun = await deliveries.begin(
-            connection,
-            batch,
-            now,
-            [
-                (row.delivery, row.received_at, row.project)
-                for row in map(rows.__getitem__, firsts.values())
-            ],
-            sorted({row.project for row in rows}),
+        if firsts.setdefault(row.delivery.key, index) != index:
+            repeats[row.project, row.dialect] += 1  # within the batch, and so a duplicate
+    entries = [rows[index] for index in firsts.values()]
+    at_once = [row for row in entries if isinstance(row, Row) and not row.deferred]
+    others = [row for row in entries if not isinstance(row, Row) or row.deferred]
+    detailed = _detailed(at_once, known)
+    is_more = bool(
+        others
+        or _samples(at_once)
+        or _has_new(detailed, at_once, known, now.date())
+        or not are_known(at_once, known, now)
+    )
+    more = _More()
+    async with spending(known.budget) as take, _transaction(connection, is_more):
+        whole = _whole(at_once, detailed, take)
+        told = await failures.deliver(
+            connection, batch, now, at_once, whole, others, repeats, counts
         )
-        recorded, there = begun.recorded, begun.there
-        gone = {key for key, index in firsts.items() if rows[index].project not in there}
-        if begun.is_new:
-            fresh = [rows[index] for key, index in firsts.items() if key in recorded]
-            later = [row for row in fresh if isinstance(row, Row) and row.deferred]
-            at_once = [row for row in fresh if not (isinstance(row, Row) and row.deferred)]
-            await _defer(connection, later, known)
-            new_rows = [row for row in at_once if isinstance(row, Row)]
-            content_learnt, whole = await _shared(connection, new_rows, take, known, now)
-            samples = await _add_samples(connection, _samples(fresh), known, now)
-            admitted, hosts_learnt = await admit(connection, at_once, known, now)
-            learnt = [*content_learnt, *hosts_learnt]
-            tally = _tally(rows, firsts, recorded, gone, counts)
-            await failures.add(connection, new_rows, whole, tally, now)
-        else:
+        recorded = told.recorded
+        if not told.is_new:
             recorded = await deliveries.of_batch(connection, list(firsts), batch)
-    known.learn(learnt, now.date())
-    known.admitted |= admitted
+        elif is_more:
+            fresh = [row for row in entries if row.delivery.key in recorded]
+            stored = [r for r, is_whole in zip(at_once, whole, strict=True) if is_whole]
+            stored = [row for row in stored if row.delivery.key in recorded]
+            more = await _add_more(connection, fresh, stored, known, now)
+    known.budget.give_back(_unused(at_once, whole, recorded))
+    known.learn(more.touched, now.date())
+    known.admitted |= more.admitted
     return Flushed(
         frozenset(firsts[key] for key in recorded),
-        frozenset(index for index, row in enumerate(rows) if row.delivery.key in gone),
-        samples,
+        frozenset(index for index, row in enumerate(rows) if row.project not in told.there),
+        more.samples,
     )
+
+
+def _transaction(
+    connection: Connection, is_more: bool
+) -> contextlib.AbstractAsyncContextManager[object]:
+    """One statement is a transaction by itself, and spares two round trips that requests wait for."""
+    return connection.transaction() if is_more else contextlib.nullcontext()
 
 
 async def store_violations(
@@ -121,20 +126,52 @@ async def store_violations(
 
     Returns the shared rows that were touched: known only once the transaction is committed.
     """
-    learnt, whole = await _shared(connection, rows, take, known, now)
-    await failures.add(connection, rows, whole, {}, now)
-    return learnt
+    detailed = _detailed(rows, known)
+    touched = await _add_new(connection, detailed, rows, known, now)
+    await failures.add(connection, rows, _whole(rows, detailed, take))
+    return touched
 
 
-async def _shared(
-    connection: Connection, rows: Sequence[Row], take: Take, known: Known, now: datetime
-) -> tuple[list[bytes], list[bool]]:
-    """What rows have in common with others is there: its ids, and which of the rows are stored whole."""
-    # What will not be stored as a row needs no content; and then it stays so.
-    room = known.budget.has_room
-    detailed = [row for row in rows if not row.thin and room(row.signature, row.received_at)]
-    learnt = await _add_content(connection, detailed, rows, known, now)
-    return learnt, _whole(rows, detailed, take)
+@dataclass(frozen=True, slots=True)
+class _More:
+    """What else entries of a batch left. touched: keys of shared rows."""
+
+    samples: Sequence[Sample] = ()
+    admitted: AbstractSet[Place] = frozenset()
+    touched: Sequence[Hashable] = ()
+
+
+async def _add_more(
+    connection: Connection,
+    fresh: Sequence[Entry],
+    stored: Sequence[Row],
+    known: Known,
+    now: datetime,
+) -> _More:
+    """stored: those that are rows.
+
+    After they were delivered: who waits for a report that another flush is about to deliver keeps nobody
+    waiting who has the same chain.
+    """
+    reports = [row for row in fresh if isinstance(row, Row)]
+    await _defer(connection, [row for row in reports if row.deferred], known)
+    at_once = [row for row in reports if not row.deferred]
+    content_touched = await _add_new(connection, stored, at_once, known, now)
+    samples = await _add_samples(connection, _samples(fresh), known, now)
+    counted = [row for row in fresh if not (isinstance(row, Row) and row.deferred)]
+    admitted, hosts_touched = await admit(connection, counted, known, now)
+    return _More(samples, admitted, [*content_touched, *hosts_touched])
+
+
+def _unused(
+    rows: Sequence[Row], whole: Sequence[bool], recorded: AbstractSet[bytes]
+) -> Counter[Slot]:
+    """Room that was taken for what turned out to be a duplicate: the next batch has it."""
+    return Counter(
+        (row.signature, hour_of(row.received_at))
+        for row, is_whole in zip(rows, whole, strict=True)
+        if is_whole and row.delivery.key not in recorded
+    )
 
 
 async def _defer(connection: Connection, rows: Sequence[Row], known: Known) -> None:
@@ -156,60 +193,53 @@ def _samples(fresh: Sequence[Entry]) -> list[Sample]:
 
 
 async def _add_samples(
-    connection: Connection, samples: Sequence[Sample], known_hosts: Known, now: datetime
+    connection: Connection, samples: Sequence[Sample], known: Known, now: datetime
 ) -> list[Sample]:
     """Store them; those that count."""
     public = [sample for sample in samples if not sample.trusted]
-    known: dict[tuple[ProjectId, str, bytes], list[tuple[datetime, datetime]]] = {}
-    networks: dict[tuple[ProjectId, str, bytes], int] = {}
+    stretches: Mapping[tuple[ProjectId, str, bytes], Sequence[tuple[datetime, datetime]]] = {}
+    networks: Mapping[tuple[ProjectId, str, bytes], int] = {}
     if public:
         wanted = sorted({sample.network for sample in public})
         await connections.lock_networks(connection, wanted)
-        installs = sorted({sample.install for sample in public})
-        start, end = min(s.starts for s in public), max(s.ends for s in public)
-        for row in await connections.counted_of(connection, installs, start, end):
-            place = (row["project"], row["host"], row["install"])
-            known.setdefault(place, []).append((row["starts"], row["ends"]))
-        networks = await connections.by_network(connection, wanted, now - AN_HOUR)
-    counted = within_caps(samples, known_hosts.admitted, known, networks)
+        stretches, networks = await connections.counted(
+            connection,
+            sorted({sample.install for sample in public}),
+            min(sample.starts for sample in public),
+            max(sample.ends for sample in public),
+            wanted,
+            now - AN_HOUR,
+        )
+    counted = within_caps(samples, known.admitted, stretches, networks)
     await connections.add(connection, samples, counted)
     return [sample for sample, counts in zip(samples, counted, strict=True) if counts]
 
 
-def _tally(
-    rows: Sequence[Entry],
-    firsts: Mapping[bytes, int],
-    recorded: set[bytes],
-    gone: set[bytes],
-    counts: Mapping[Account, int],
-) -> Counter[Account]:
-    found: Counter[tuple[ProjectId, Dialect, str]] = Counter()
-    for index, row in enumerate(rows):
-        key = row.delivery.key
-        result = "duplicate"
-        if key in gone:
-            result = "gone"
-        elif key in recorded and firsts[key] == index:
-            result = "accepted"
-        found[row.project, row.dialect, result] += 1
-    tally = Counter(counts)
-    for (project, dialect, result), items in found.items():
-        if result == "gone":
-            account = Account(None, dialect.value, "rejected", Reason.UNKNOWN_KEY)
-        else:
-            account = Account(project, dialect.value, result)
-        tally[account] += items
-        tally[Account(account.project, "", "received")] += items
-    return tally
+def _detailed(rows: Sequence[Row], known: Known) -> list[Row]:
+    """Those that may be stored as rows. What will not be needs no content; and then it stays so."""
+    room = known.budget.has_room
+    return [row for row in rows if not row.thin and room(row.signature, row.received_at)]
 
 
-async def _add_content(
-    connection: Connection, rows: Sequence[Row], reports: Sequence[Row], known: Known, now: datetime
+def _has_new(detailed: Sequence[Row], reports: Sequence[Row], known: Known, today: date) -> bool:
+    """Whether ``_add_new`` has something to do."""
+    ids = {row.signature for row in reports}
+    for row in detailed:
+        ids |= {row.pin_set, row.validated_chain or row.pin_set, row.served_chain or row.pin_set}
+    return not all(known.is_fresh(id_, today) for id_ in ids)
+
+
+async def _add_new(
+    connection: Connection,
+    detailed: Sequence[Row],
+    reports: Sequence[Row],
+    known: Known,
+    now: datetime,
 ) -> list[bytes]:
-    """Certificates, chains, pin sets of rows, and signatures of all reports, that are new today. Returns
-    their ids."""
+    """Certificates, chains, pin sets of what is stored as rows, and signatures of all reports, that are new
+    today. Returns their ids."""
     today = now.date()
-    new_chains = {k: v for k, v in chains(rows).items() if not known.is_fresh(k, today)}
+    new_chains = {k: v for k, v in chains(detailed).items() if not known.is_fresh(k, today)}
     certificates: dict[bytes, Certificate] = {}
     for chain in new_chains.values():
         for slot in chain:
@@ -217,7 +247,7 @@ async def _add_content(
                 certificates[slot.certificate.sha256] = slot.certificate
     pin_sets = {
         row.pin_set: row.violation.known_pins
-        for row in rows
+        for row in detailed
         if not known.is_fresh(row.pin_set, today)
     }
     new_signatures = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -59,30 +59,37 @@ async def lock_networks(connection: Connection, networks: Sequence[bytes]) -> No
     await connection.execute(_LOCK, sorted({network[0] % _BUCKETS for network in networks}))
 
 
-_OVERLAPPING = """
-SELECT install, project, host, starts, ends FROM connection_window
+_COUNTED = """
+SELECT install, NULL::bytea AS network, project, host, starts, ends, NULL::bigint AS windows
+FROM connection_window
 WHERE install = ANY($1) AND ends > $2 AND starts < $3 AND starts < ends AND counted AND NOT trusted
-"""
-_NETWORKS = """
-SELECT project, host, network, count(*) AS windows FROM connection_window
-WHERE network = ANY($1) AND received_at > $2 AND counted AND NOT trusted
+UNION ALL
+SELECT NULL, network, project, host, NULL, NULL, count(*) FROM connection_window
+WHERE network = ANY($4) AND received_at > $5 AND counted AND NOT trusted
 GROUP BY project, host, network
 """
+_Of = tuple[ProjectId, str, bytes]
 
 
-async def counted_of(
-    connection: Connection, installs: Sequence[bytes], start: datetime, end: datetime
-) -> list[asyncpg.Record]:
-    """Counted public windows of these installs that reach into the time between."""
-    return await connection.fetch(_OVERLAPPING, list(installs), start, end)
-
-
-async def by_network(
-    connection: Connection, networks: Sequence[bytes], since: datetime
-) -> dict[tuple[ProjectId, str, bytes], int]:
-    """How many public windows counted since then, by project, host and network."""
-    rows = await connection.fetch(_NETWORKS, list(networks), since)
-    return {(r["project"], r["host"], r["network"]): r["windows"] for r in rows}
+async def counted(
+    connection: Connection,
+    installs: Collection[bytes],
+    start: datetime,
+    end: datetime,
+    networks: Collection[bytes],
+    since: datetime,
+) -> tuple[dict[_Of, list[tuple[datetime, datetime]]], dict[_Of, int]]:
+    """Public windows that counted, by project and host: (those of each install that reach into the time
+    between start and end, how many there are of each network that came since)."""
+    stretches: dict[_Of, list[tuple[datetime, datetime]]] = {}
+    numbers: dict[_Of, int] = {}
+    for row in await connection.fetch(_COUNTED, list(installs), start, end, list(networks), since):
+        if row["network"] is None:
+            place = row["project"], row["host"], row["install"]
+            stretches.setdefault(place, []).append((row["starts"], row["ends"]))
+        else:
+            numbers[row["project"], row["host"], row["network"]] = row["windows"]
+    return stretches, numbers
 
 
 _FOLD = """

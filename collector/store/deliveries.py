@@ -3,73 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from collector.fingerprint import WEAK_WINDOW, Delivery, Grade
-from collector.model import ProjectId
 from collector.store import chunks
 from collector.store.connect import Connection
 
-# In key order: two flushes that share keys wait for each other, and never both ways round.
-# A weak key counts again once its first is more than the window ago; the window is measured from
-# the first, so a client that repeats for ever counts again every 10 minutes.
-# The batch and the projects come first: what an insert is fed with is sorted, and so read to its end.
-_BEGIN_WITH = """
-WITH begun AS (
-    INSERT INTO batch (id, at) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING id
+
+def begun(*, batch: str, now: str, projects: str) -> str:
+    """Parts of a statement: enter a batch unless it was committed before, and keep its projects."""
+    return f"""
+begun AS (
+    INSERT INTO batch (id, at) VALUES ({batch}, {now}) ON CONFLICT DO NOTHING RETURNING id
 ), there AS MATERIALIZED (
-    SELECT id FROM project WHERE id = ANY($3::int[]) AND forgotten_at IS NULL ORDER BY id FOR KEY SHARE
-), recorded AS (
+    SELECT id FROM project WHERE id = ANY({projects}::int[]) AND forgotten_at IS NULL
+    ORDER BY id FOR KEY SHARE
+)"""  # noqa: S608 (parameters' names)
+
+
+def recorded(*, batch: str, window: str) -> str:
+    """A part of a statement: the keys of ``given`` that count now.
+
+    In key order: two flushes that share keys wait for each other, and never both ways round. A weak key
+    counts again once its first is more than the window ago; the window is measured from the first, so a
+    client that repeats for ever counts again every 10 minutes. The batch and the projects come first:
+    what an insert is fed with is sorted, and so read to its end.
+    """
+    return f"""
+recorded AS (
     INSERT INTO delivery AS known (key, received_at, batch, weak)
-    SELECT * FROM (
-        SELECT key, received_at, $1::uuid, weak FROM unnest($4::delivered[])
-        WHERE EXISTS (SELECT FROM begun) AND project = ANY(ARRAY(SELECT id FROM there))
-        ORDER BY key
-    ) AS sorted
+    SELECT delivery, received_at, {batch}::uuid, weak
+    FROM (SELECT delivery, received_at, weak FROM given WHERE is_there ORDER BY delivery) AS sorted
     ON CONFLICT (key) DO UPDATE SET received_at = excluded.received_at, batch = excluded.batch
     WHERE known.weak AND known.batch <> excluded.batch
-        AND known.received_at < excluded.received_at - $5::interval
+        AND known.received_at < excluded.received_at - {window}::interval
     RETURNING key
-)
-SELECT EXISTS (SELECT FROM begun) AS is_new, ARRAY(SELECT id FROM there) AS there,
-    ARRAY(SELECT key FROM recorded) AS recorded
-"""
+)"""  # noqa: S608 (as above)
+
+
 _OF_BATCH = "SELECT key FROM delivery WHERE key = ANY($1) AND batch = $2"
-
-
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """is_new: False if the batch was committed before; then nothing was recorded. there: projects; they stay
-    until the transaction ends. recorded: keys that count now; the others of those projects are
-    duplicates."""
-
-    is_new: bool
-    there: AbstractSet[ProjectId]
-    recorded: set[bytes]
-
-
-async def begin(
-    connection: Connection,
-    batch: UUID,
-    now: datetime,
-    new: Sequence[tuple[Delivery, datetime, ProjectId]],
-    projects: Sequence[ProjectId],
-) -> Begun:
-    """Enter a batch and what it delivers, in the transaction that stores it. Keys must differ from each
-    other, projects be all of theirs."""
-    told = await connection.fetchrow(
-        _BEGIN_WITH,
-        batch,
-        now,
-        projects,
-        [(d.key, at, d.grade is Grade.WEAK, project) for d, at, project in new],
-        WEAK_WINDOW,
-    )
-    assert told is not None
-    return Begun(told["is_new"], set(map(ProjectId, told["there"])), set(told["recorded"]))
 
 
 async def of_batch(connection: Connection, keys: Sequence[bytes], batch: UUID) -> set[bytes]:

@@ -1,4 +1,4 @@
-"""Everything that violations leave: rows, sightings, and their part of every sum, in one statement.
+"""Everything that violations leave: delivery, row, sighting, and their part of every sum, in one statement.
 
 A row is sent as one value of the type ``ingested``, and not as one array a column: the driver looks
 closely at each element of an array, which was a third of what storing a report cost, and Postgres keeps
@@ -8,14 +8,17 @@ a list for each of them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
-from collector.fingerprint import Grade
-from collector.model import platform_label
-from collector.store import ledger, rollups, signatures
+from collector.fingerprint import WEAK_WINDOW, Grade
+from collector.model import Dialect, ProjectId, platform_label
+from collector.store import deliveries, ledger, rollups, signatures
 from collector.store.connect import Connection
 from collector.store.ledger import Account
-from collector.store.rows import Row, details
+from collector.store.rows import Entry, Row, details
 
 _VIOLATION = (
     "received_at, delivery, project, signature, app_key, environment, dialect, kind, host, noted_host, port, "
@@ -25,10 +28,8 @@ _VIOLATION = (
 )
 # Of a batch next to none is from a silenced network: their keys go along, and no column with each row.
 # sighting.install stands for the sender where no install was told: "counted".
-_ADD = f"""
-WITH new AS MATERIALIZED (
-    SELECT * FROM unnest($1::ingested[])
-), stored AS (
+_OF_NEW = f"""
+stored AS (
     INSERT INTO violation ({_VIOLATION}, details) SELECT {_VIOLATION}, details::jsonb FROM new WHERE whole
 ), sighted AS (
     INSERT INTO sighting (project, host, kind, install, estimated, leaf, signature, network,
@@ -36,34 +37,100 @@ WITH new AS MATERIALIZED (
     SELECT project, host, kind, counted, install IS NULL, leaf, signature, network, operator_network,
         received_at, environment, coalesce(app_id, app_key), coalesce(app_version, ''),
         coalesce(platform, ''), pin_set, coalesce(validated_chain, served_chain),
-        delivery IN (SELECT unnest($4::bytea[]))
+        delivery IN (SELECT unnest($2::bytea[]))
     FROM new WHERE NOT test RETURNING id
 ), waits AS (
     INSERT INTO waiting (sightings) SELECT array_agg(id) FROM sighted HAVING count(*) > 0
 ), summed AS (
     {rollups.OF_NEW}
-), seen AS (
+)"""  # noqa: S608 (names of our own)
+_ADD = f"""
+WITH new AS MATERIALIZED (
+    SELECT * FROM unnest($1::ingested[])
+), {_OF_NEW}
+{signatures.OF_NEW}
+"""  # noqa: S608 (as above)
+# Where ``whole`` is not told, a row is delivered and counts in the ledger, and leaves nothing else.
+_DELIVER = f"""
+WITH {deliveries.begun(batch="$3", now="$4", projects="$5")},
+given AS MATERIALIZED (
+    SELECT *, project = ANY(ARRAY(SELECT id FROM there)) AS is_there
+    FROM unnest($1::ingested[]) WHERE EXISTS (SELECT FROM begun)
+), {deliveries.recorded(batch="$3", window="$6")},
+new AS MATERIALIZED (
+    SELECT * FROM given WHERE whole IS NOT NULL AND delivery IN (SELECT key FROM recorded)
+), {_OF_NEW}, seen AS (
     {signatures.OF_NEW}
+), told AS MATERIALIZED (
+    SELECT project, is_there, dialect, delivery IN (SELECT key FROM recorded) AS is_new, count(*) AS items
+    FROM given GROUP BY 1, 2, 3, 4
+    UNION ALL
+    SELECT project, project = ANY(ARRAY(SELECT id FROM there)), dialect, false, items
+    FROM unnest($7::ledger_entry[])
+), entered AS (
+    {ledger.of_told(entries="$8", now="$4")}
+    WHERE EXISTS (SELECT FROM begun)
 )
-{ledger.append_from(3, "$2")}
-"""  # noqa: S608 (names of our own)
+SELECT EXISTS (SELECT FROM begun) AS is_new, ARRAY(SELECT id FROM there) AS there,
+    ARRAY(SELECT key FROM recorded) AS recorded
+"""  # noqa: S608 (as above)
 
 
-async def add(
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """is_new: False if the batch was committed before; then nothing was stored. there: projects; they
+    stay until the transaction ends. recorded: keys that count now; the others of those projects are
+    duplicates."""
+
+    is_new: bool
+    there: AbstractSet[ProjectId]
+    recorded: AbstractSet[bytes]
+
+
+async def deliver(
     connection: Connection,
+    batch: UUID,
+    now: datetime,
     rows: Sequence[Row],
     whole: Sequence[bool],
+    others: Sequence[Entry],
+    repeats: Mapping[tuple[ProjectId, Dialect], int],
     counts: Mapping[Account, int],
-    now: datetime,
-) -> None:
-    """whole: which of them are stored as violations; the others leave their sighting. A test suite's
-    traffic is kept, and never sighted. counts: entries for the ledger that go along."""
-    if not rows:
-        await ledger.append(connection, counts, now)
-        return
-    new = [_ingested(row, is_whole) for row, is_whole in zip(rows, whole, strict=True)]
-    silenced = [row.delivery.key for row in rows if row.silenced]
-    await connection.execute(_ADD, new, now, ledger.entries(counts), silenced)
+) -> Delivered:
+    """Enter a batch, and store of it what counts: each report once, in one statement.
+
+    whole: which of the rows are stored as violations; the others leave their sighting. A test suite's
+    traffic is kept, and never sighted. others: are delivered, and the caller stores them. Keys of rows
+    and others must differ; repeats: how many had one of theirs. counts: entries for the ledger that go
+    along.
+    """
+    told = await connection.fetchrow(
+        _DELIVER,
+        [
+            *(_ingested(row, is_whole) for row, is_whole in zip(rows, whole, strict=True)),
+            *map(_only_delivered, others),
+        ],
+        _silenced(rows),
+        batch,
+        now,
+        sorted({one.project for one in (*rows, *others)} | {project for project, _ in repeats}),
+        WEAK_WINDOW,
+        [(project, dialect.value, "", "", n) for (project, dialect), n in repeats.items()],
+        ledger.entries(counts),
+    )
+    assert told is not None
+    return Delivered(told["is_new"], set(map(ProjectId, told["there"])), set(told["recorded"]))
+
+
+async def add(connection: Connection, rows: Sequence[Row], whole: Sequence[bool]) -> None:
+    """``deliver`` what was delivered before, and is in the ledger."""
+    if rows:
+        new = [_ingested(row, is_whole) for row, is_whole in zip(rows, whole, strict=True)]
+        await connection.execute(_ADD, new, _silenced(rows))
+
+
+def _silenced(rows: Sequence[Row]) -> list[bytes]:
+    return [row.delivery.key for row in rows if row.silenced]
 
 
 def _ingested(row: Row, is_whole: bool) -> tuple[object, ...]:
@@ -81,6 +148,14 @@ def _ingested(row: Row, is_whole: bool) -> tuple[object, ...]:
         row.received_at, row.delivery.key, *filed, v.client_time,
         raw if raw is None or isinstance(raw, str) else str(raw), v.time_trust, *app, row.install, *rest,
         row.install_or_estimate, row.network, row.operator_network, platform_label(v.platform), is_whole,
+    )  # fmt: skip
+
+
+def _only_delivered(one: Entry) -> tuple[object, ...]:
+    """As ``_ingested``, with ``whole`` and most others not told."""
+    return (
+        one.received_at, one.delivery.key, one.project, *(None,) * 3, one.dialect.value, *(None,) * 6,
+        one.delivery.grade is Grade.WEAK, *(None,) * 24,
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from collector.errors import Reason
 from collector.model import ProjectId
 from collector.store.connect import Connection
 from collector.store.deltas import SOME, fold_some
@@ -24,19 +25,33 @@ class Account:
 _LOCK = "pinfall.ledger"  # whoever changes sums holds it
 
 
-def append_from(entries: int, now: str) -> str:
-    """SQL that enters what ``entries`` made, the parameter of that number."""
-    return f"""
-        INSERT INTO ledger_delta (hour, project, dialect, result, reason, items)
-        SELECT date_trunc('hour', {now}::timestamptz, 'UTC'), * FROM unnest(${entries}::ledger_entry[])
+_ENTER = """
+INSERT INTO ledger_delta (hour, project, dialect, result, reason, items)
+SELECT date_trunc('hour', {now}::timestamptz, 'UTC'), * FROM ({source}) AS entries
+"""
+
+
+def of_told(*, entries: str, now: str) -> str:
+    """SQL that enters ``entries``, and what became of ``told``: items by project and dialect, whether
+    they count (is_new), and whether their project is there (is_there)."""
+    source = f"""
+    SELECT * FROM unnest({entries}::ledger_entry[])
+    UNION ALL
+    SELECT CASE WHEN is_there THEN project END, dialect,
+        CASE WHEN NOT is_there THEN 'rejected' WHEN is_new THEN 'accepted' ELSE 'duplicate' END,
+        CASE WHEN is_there THEN '' ELSE '{Reason.UNKNOWN_KEY}' END, sum(items)::bigint
+    FROM told GROUP BY 1, 2, 3, 4
+    UNION ALL
+    SELECT CASE WHEN is_there THEN project END, '', 'received', '', sum(items)::bigint FROM told GROUP BY 1
     """  # noqa: S608 (names of our own)
+    return _ENTER.format(now=now, source=source)
 
 
 def entries(counts: Mapping[Account, int]) -> list[tuple[object, ...]]:
     return [(a.project, a.dialect, a.result, a.reason, n) for a, n in counts.items()]
 
 
-_APPEND = append_from(2, "$1")
+_APPEND = _ENTER.format(now="$1", source="SELECT * FROM unnest($2::ledger_entry[])")
 
 
 async def append(connection: Connection, counts: Mapping[Account, int], now: datetime) -> None:

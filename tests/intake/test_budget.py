@@ -158,3 +158,24 @@ async def test_processes_learn_what_the_others_stored(pool: asyncpg.Pool, clock:
         more = [row(neutral(event_id=f"c{i}"), key=key) for i in range(5)]
         assert await other.submit(more) == [A] * 5
     assert await pool.fetchval("SELECT count(*) FROM violation") == 10
+
+
+async def test_a_duplicate_uses_no_room(pool: asyncpg.Pool) -> None:
+    key = await project(pool)
+    known = Known(budget=Budget(most=2))
+    one, other = (row(neutral(event_id=str(i)), key=key) for i in range(2))
+    async with pool.acquire() as connection:
+        for some in ([one], [one], [other]):
+            await flush(connection, some, {}, uuid4(), known, NOON)
+    assert await pool.fetchval("SELECT count(*) FROM violation") == 2
+
+
+async def test_the_last_that_has_room_brings_its_content(pool: asyncpg.Pool) -> None:
+    key = await project(pool)
+    known = Known(budget=Budget(most=1))
+    async with pool.acquire() as connection:
+        await flush(connection, [row(trustkit_ios(), key=key)], {}, uuid4(), known, NOON)
+    found = await pool.fetch(
+        "SELECT c.id FROM violation v JOIN chain c ON c.id = v.validated_chain JOIN pin_set p ON p.id = v.pin_set"
+    )
+    assert len(found) == 1

@@ -9,7 +9,7 @@ import pytest
 
 from collector.intake.durable import Outcome
 from collector.intake.queue import Intake
-from collector.store import deliveries
+from collector.store import failures
 from tests.conftest import Clock
 from tests.intake.running import flushing, project
 from tests.make import NOON, neutral, okhttp_text, row, trustkit_ios
@@ -110,6 +110,31 @@ async def test_projects_do_not_share_identity(pool: asyncpg.Pool, clock: Clock) 
             assert await _post(intake, clock, neutral(event_id="1"), NOON, key=key) is A
 
 
+async def test_of_a_project_that_was_deleted_a_moment_ago_nothing_is_stored(
+    pool: asyncpg.Pool, clock: Clock
+) -> None:
+    gone, there = [await project(pool, name) for name in ("gone", "there")]
+    await pool.execute("UPDATE project SET forgotten_at = now() WHERE id = $1", gone.project)
+    first, other = (row(trustkit_ios(app_version=str(n)), key=gone) for n in range(2))
+    kept = row(trustkit_ios(), key=there)
+    async with flushing(pool, clock) as intake:
+        u = Outcome.UNKNOWN_KEY
+        assert await intake.submit([first, kept, first, other, kept]) == [u, A, u, u, D]
+    assert [r["project"] for r in await pool.fetch("SELECT project FROM sighting")] == [
+        there.project
+    ]
+    assert await pool.fetchval("SELECT count(*) FROM signature") == 1
+    told = await pool.fetch(
+        "SELECT project, dialect, result, reason, items FROM ledger_delta ORDER BY items, result"
+    )
+    ios = "trustkit-ios"
+    assert [tuple(one) for one in told] == [
+        (there.project, ios, "accepted", "", 1), (there.project, ios, "duplicate", "", 1),
+        (there.project, "", "received", "", 2), (None, "", "received", "", 3),
+        (None, ios, "rejected", "unknown_key", 3),
+    ]  # fmt: skip
+
+
 async def test_a_flush_that_waits_keeps_nobody_else_waiting(
     pool: asyncpg.Pool, clock: Clock
 ) -> None:
@@ -119,9 +144,7 @@ async def test_a_flush_that_waits_keeps_nobody_else_waiting(
     async with flushing(pool, clock, flushers=2) as intake, pool.acquire() as connection:
         transaction = connection.transaction()
         await transaction.start()
-        await deliveries.begin(
-            connection, uuid4(), NOON, [(same.delivery, NOON, same.project)], [same.project]
-        )
+        await failures.deliver(connection, uuid4(), NOON, [same], [True], [], {}, {})
         stuck = intake.submit([same])
         while not intake._flushing:
             await asyncio.sleep(0.01)
