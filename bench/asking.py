@@ -10,8 +10,8 @@ import statistics
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -23,7 +23,7 @@ from bench.stats import percentile
 
 TIMES = 20
 PATIENCE = 60.0  # seconds for one answer
-_LONG = 2.0  # seconds for all twenty from which on fewer are asked: at least three
+_LONG = 4.0  # seconds for one place from which on it is asked fewer times: at least three
 _EACH = ("/hosts/", "/signatures/", "/alerts/")  # a page each: one of them is asked
 _LINK = re.compile(r'href="(/[^"#?]*)["#?]')
 
@@ -128,21 +128,44 @@ def _foreign() -> float:
     return proc.busy_seconds() - _cpu(os.getpid())
 
 
-def ask(site: Site, path: str, rows: int, roots: Sequence[int]) -> Asked:
-    """roots: whose CPU it costs."""
-    took: list[float] = []
-    size = 0
-    with contextlib.suppress(OSError):
-        site.get(path)  # the first reads from disk what later ones find in memory
-        before, others, start = _cpu(*roots), _foreign(), time.perf_counter()
-        while len(took) < TIMES and (len(took) < 3 or sum(took) < _LONG * 1000):
-            began = time.perf_counter()
-            size = len(site.get(path)[1])
-            took.append(1000 * (time.perf_counter() - began))
+@dataclass(slots=True)
+class _Times:
+    """What one place cost at one size, so far."""
+
+    took: list[float] = field(default_factory=list)
+    size: int = 0
+    cpu: float = 0.0
+
+
+def ask(sizes: Mapping[int, tuple[Site, Sequence[int]]], path: str) -> list[Asked]:
+    """By number of rows: a site, and whose CPU it costs. They are asked in turns, so that what the machine
+    does meanwhile is the same for each."""
+    found = {rows: _Times() for rows in sizes}
+    others, start = _foreign(), time.perf_counter()
+    for rows, (site, _) in sizes.items():
+        with contextlib.suppress(OSError):
+            site.get(path)  # the first reads from disk what later ones find in memory
+            found[rows].size = 1
+    answering = [rows for rows, times in found.items() if times.size]
+    for turn in range(TIMES):
+        if turn >= 3 and sum(sum(times.took) for times in found.values()) > _LONG * 1000:
+            break
+        for rows in answering[:: 1 if turn % 2 else -1]:
+            site, roots = sizes[rows]
+            before, began = _cpu(*roots), time.perf_counter()
+            with contextlib.suppress(OSError):
+                found[rows].size = len(site.get(path)[1])
+                found[rows].took.append(1000 * (time.perf_counter() - began))
+            found[rows].cpu += 1000 * (_cpu(*roots) - before)
+    foreign = max(_foreign() - others, 0.0) / (time.perf_counter() - start)
+    return [_asked(path, rows, times, foreign) for rows, times in found.items()]
+
+
+def _asked(path: str, rows: int, told: _Times, foreign: float) -> Asked:
+    took = told.took
     if not took:
         return Asked(path, rows, 0, None, None, 0, 0.0)
-    cpu = 1000 * (_cpu(*roots) - before) / len(took)
-    foreign = max(_foreign() - others, 0.0) / (time.perf_counter() - start)
     return Asked(
-        path, rows, len(took), statistics.median(took), percentile(took, 0.95), size, cpu, foreign
-    )
+        path, rows, len(took), statistics.median(took), percentile(took, 0.95), told.size,
+        told.cpu / len(took), foreign,
+    )  # fmt: skip

@@ -1,7 +1,7 @@
 """What the operator's pages and API queries cost as violations grow tenfold.
 
-Fills a database, starts the collector on it, and asks every page and query twenty times, one at a
-time; then fills on to the next size and asks again. Queries are those that the OpenAPI document
+Fills a database a size, starts a collector on each, and asks every page and query twenty times, one at a
+time, of each size in turn. Queries are those that the OpenAPI document
 lists; pages are those that the overview links to: of hosts, signatures and alerts one each, and a host
 also over a month.
 """
@@ -9,25 +9,28 @@ also over a month.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from statistics import median
 
 from bench import fill, machine, report, targets
-from bench.asking import PATIENCE, Asked, Site, ask
+from bench.asking import Asked, Site, ask
 from bench.contestants import running
 from bench.database import PROJECT, Postgres, postgres
 from bench.mix import HOSTS
 from bench.processes import collector_settings, free_port
+from bench.rounds import until_rested
 from bench.targets import Verdict
 from collector.errors import PinfallError
 
 EXAMPLES = """examples:
-  ./pinfall bench queries                               1 and 10 million violations, about 15 minutes
+  ./pinfall bench queries                               1 and 10 million violations, about 20 minutes
   ./pinfall bench queries --rows 100000,1000000
 """
+_REST = 120.0  # seconds that collectors and Postgres are given to come to rest
 _FLOOR = 5.0  # ms: what is faster at both sizes is not judged by its ratio, which is noise
 
 
@@ -59,21 +62,21 @@ def run(told: argparse.Namespace) -> int:
     def said(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
-    asked: dict[str, list[Asked]] = {}
-    with postgres(told.data) as database:
+    with postgres(told.data) as database, contextlib.ExitStack() as serving:
         about = machine.describe(database)
         said(machine.line(about))
-        url, _ = database.collector_database("queries", HOSTS)
-        filled = 0
-        for rows in told.rows:
-            began = time.monotonic()
-            fill.fill_now(url, PROJECT, filled, rows, said)
-            filled = rows
-            said(f"{rows:,} violations are there after {time.monotonic() - began:.0f} s more")
-            for one in _all(database, url, rows, list(asked)):
-                asked.setdefault(one.path, []).append(one)
-                said(_line(one))
-    whole = {p: some for p, some in asked.items() if len(some) == len(told.rows)}
+        urls = {rows: _filled(database, rows, said) for rows in told.rows}
+        sizes = {
+            rows: serving.enter_context(_serving(database, url, rows)) for rows, url in urls.items()
+        }
+        until_rested(_REST)
+        places = _places(sizes[told.rows[0]][0])
+        asked: list[list[Asked]] = []
+        for path in places:
+            asked.append(ask(sizes, path))
+            took = ", ".join("-" if a.median is None else f"{a.median:.1f}" for a in asked[-1])
+            said(f"{len(asked):>3} of {len(places)}  {took} ms  {_short(path)}")
+    whole = {some[0].path: some for some in asked}
     ratios = {path: growth(some) for path, some in whole.items()}
     print(machine.line(about))
     print(table(whole, ratios, told.rows))
@@ -83,7 +86,7 @@ def run(told: argparse.Namespace) -> int:
     note = f"no answer: {', '.join(missing)}" if missing else _short(str(worst[1]))
     bad = sum(r is None or r > (targets.GROWTH.must or 0) for r in ratios.values())
     print(f"{len(ratios) - bad} of {len(ratios)} grow no more than {targets.GROWTH.must}x")
-    every = [a for some in asked.values() for a in some]
+    every = [a for some in asked for a in some]
     print(f"foreign load meanwhile: {median(a.foreign for a in every):.2f} cores (median)")
     content = {
         "machine": about,
@@ -100,32 +103,35 @@ def run(told: argparse.Namespace) -> int:
     )
 
 
-def _all(database: Postgres, url: str, rows: int, known: list[str]) -> list[Asked]:
-    """known: places of the sizes before: the same ones are asked again."""
+def _filled(database: Postgres, rows: int, said: Callable[[str], None]) -> str:
+    """A database with so many violations; its URL."""
+    began = time.monotonic()
+    url, _ = database.collector_database(f"queries_{rows}", HOSTS)
+    fill.fill_now(url, PROJECT, 0, rows, said)
+    said(f"{rows:,} violations are there after {time.monotonic() - began:.0f} s")
+    return url
+
+
+@contextlib.contextmanager
+def _serving(database: Postgres, url: str, rows: int) -> Iterator[tuple[Site, Sequence[int]]]:
+    """A collector on it: its site, and whose CPU an answer costs."""
     port, operator = free_port(), free_port()
     data = database.directory / f"serve-{rows}"
     data.mkdir()
     env = collector_settings(url, port, operator, data)
     with running("serve", ["-m", "collector", "serve"], port, env=env) as serving:
-        site = Site(operator)
-        roots = [database.pid, serving.process.pid]
-        places = known or site.places()
-        if not places:
-            raise PinfallError("no page answers")
-        return [ask(site, path, rows, roots) for path in places]
+        yield Site(operator), [database.pid, serving.process.pid]
+
+
+def _places(site: Site) -> list[str]:
+    places = site.places()
+    if not places:
+        raise PinfallError("no page answers")
+    return places
 
 
 def _short(path: str) -> str:
     return path if len(path) <= 100 else path[:99] + "…"
-
-
-def _line(one: Asked) -> str:
-    if one.median is None:
-        return f"{one.rows:>11,}  {one.path}: no answer in {PATIENCE:.0f} s"
-    return (
-        f"{one.rows:>11,}  {one.median:>9.1f} ms  p95 {one.p95:>9.1f}  CPU {one.cpu:>8.1f} ms"
-        f"  {one.bytes:>9,} bytes  {one.times:>2} times  {_short(one.path)}"
-    )
 
 
 def table(

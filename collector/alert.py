@@ -68,8 +68,9 @@ class Cause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
-    """How many are affected. ``expected``: installs of an ordinary time as long; ``share``: of all
-    connections or installs, 0 to 1, where there is a denominator."""
+    """How many are affected. ``networks``: among the newest reports, so at least so many; ``expected``:
+    installs of an ordinary time as long; ``share``: of all connections or installs, 0 to 1, where there is a
+    denominator."""
 
     installs: int
     networks: int

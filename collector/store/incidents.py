@@ -10,12 +10,13 @@ import asyncpg
 
 from collector.store.connect import Connection
 
-_MOST = 20_000  # sightings that are looked at, the newest
+MOST = 5_000  # sightings that are looked at, the newest: what they have in common, thousands tell as well
 
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """Installs of one class since a time. Tuples hold the most frequent first."""
+    """Installs of one class since a time. Tuples hold the most frequent first. is_part: there are more
+    sightings than were looked at, so that the numbers are too small."""
 
     installs: int
     networks: int
@@ -28,6 +29,7 @@ class Crowd:
     leaf: str | None
     chain: bytes | None
     pin_set: bytes | None
+    is_part: bool = False
 
 
 _RECENT = """
@@ -40,7 +42,7 @@ WITH recent AS (
 )
 """
 _CROWD = f"""{_RECENT}
-SELECT count(DISTINCT install) AS installs, count(DISTINCT network) AS networks,
+SELECT count(*) AS sightings, count(DISTINCT install) AS installs, count(DISTINCT network) AS networks,
     count(DISTINCT operator_network) AS operators,
     mode() WITHIN GROUP (ORDER BY signature) AS signature, mode() WITHIN GROUP (ORDER BY leaf) AS leaf,
     mode() WITHIN GROUP (ORDER BY chain) AS chain, mode() WITHIN GROUP (ORDER BY pin_set) AS pin_set
@@ -57,7 +59,7 @@ async def crowd(
     without: Collection[bytes] = (),
 ) -> Crowd:  # fmt: skip
     """class_: of the sightings, or 'untrusted'. without: signatures that are left out."""
-    whom = project, host, since, class_, _MOST, list(without)
+    whom = project, host, since, class_, MOST, list(without)
     found = await connection.fetchrow(_CROWD, *whom)
     names = await connection.fetch(_NAMES, *whom)
     assert found is not None
@@ -65,7 +67,7 @@ async def crowd(
     return Crowd(
         found["installs"], found["networks"], found["operators"], _told(names, "app", 5),
         _told(names, "app_version", 8), _told(names, "platform", 5), lead, found["signature"],
-        found["leaf"], found["chain"], found["pin_set"],
+        found["leaf"], found["chain"], found["pin_set"], found["sightings"] >= MOST,
     )  # fmt: skip
 
 
@@ -84,7 +86,7 @@ async def holding(
     without: Collection[bytes] = (),
 ) -> float:  # fmt: skip
     """The share of those installs that hold a pin set."""
-    whom = project, host, since, class_, _MOST, list(without)
+    whom = project, host, since, class_, MOST, list(without)
     share: float = await connection.fetchval(_HOLDING, *whom, pin_set)
     return share
 

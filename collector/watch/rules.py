@@ -65,9 +65,11 @@ def own_kind(watched: Watched, label: str) -> AlertKind:
 
 
 def own_spike(
-    watched: Watched, verdict: Verdict, told: Around, world: World, now: datetime, *, chains: bool
-) -> Found:
-    """Of the class that may page."""
+    watched: Watched, verdict: Verdict, told: Around, counted: int, world: World, now: datetime,
+    *, chains: bool,
+) -> Found:  # fmt: skip
+    """Of the class that may page. counted: installs since it began, where there are more than ``told`` looks
+    at."""
     kind = own_kind(watched, told.label)
     lead, share = lead_of(told.crowd)
     change = newest(world.changes(watched.project, watched.host), minute(now))
@@ -76,9 +78,10 @@ def own_spike(
         source=change.source if change else None,
     )  # fmt: skip
     leaf = told.crowd.leaf or ""
+    reach = max(told.crowd.installs, counted)
     finding = of_spike(
-        verdict, cause=told.label, lead=f"{leaf} {lead}".strip(), reach=told.crowd.installs, summary=summary
-    )  # fmt: skip
+        verdict, cause=told.label, lead=f"{leaf} {lead}".strip(), reach=reach, summary=summary
+    )
     return Found(kind, finding, SELF if chains else UNKNOWN, verdict.expected, told)
 
 

@@ -49,6 +49,7 @@ log = structlog.get_logger()
 _BACK = timedelta(hours=26)  # of which minutes are read
 _LATE = timedelta(hours=3)  # of which those are looked for who failed before a fix
 _SAVE = 10  # minutes between two states of a host where nothing happens
+_DAY = timedelta(hours=24)  # within which an install counts once
 _GAP = timedelta(minutes=_SAVE + 2)  # from which on it is known that nobody looked
 # A look that takes longer than so many seconds, as in a storm of millions, is followed by one before the minute
 # is over only after so many times that.
@@ -295,17 +296,21 @@ class Watcher:
             )
             loud = self._muting.loud(watched, counts, facts, changes, now)
         verdict = verdicts[own]
-        told = Around()
+        told, counted = Around(), 0
         state = watched.kept.spikes[own]
         if verdict.severity is not None:
             since = datetime.fromtimestamp(
                 60 * min(state.incident.opened - 30 if state.incident else minute(now),
                          verdict.tau or 10**9), UTC)  # fmt: skip
+            others = without if own in loud else ()
             told = await self._told(
-                watched, place, own, max(since, now - timedelta(days=7)), now,
-                without if own in loud else (),
-            )  # fmt: skip
-        spike = rules.own_spike(watched, verdict, told, known, now, chains=own == SELF)
+                watched, place, own, max(since, now - timedelta(days=7)), now, others
+            )
+            if told.crowd.is_part and not others:
+                counted = max(
+                    _counted(counts.get(own, {}), max(since, now - _DAY)), _reach(watched)
+                )
+        spike = rules.own_spike(watched, verdict, told, counted, known, now, chains=own == SELF)
         watched.lead = spike.finding.lead or watched.lead
         found.append(spike)
         found = self._muting.mute(watched.place, found, loud)
@@ -422,6 +427,20 @@ class Watcher:
             for kind, (_, state) in w.kept.alerts.items()
             if state.stage is Stage.FIRING
         )
+
+
+def _counted(minutes_: Mapping[int, Mapping[bytes, int]], since: datetime) -> int:
+    """Installs from a minute on, by minute and operator."""
+    first = minute(since)
+    return sum(sum(operators.values()) for at, operators in minutes_.items() if at >= first)
+
+
+def _reach(watched: Watched) -> int:
+    """Installs of its spike, as last told: no fewer are affected later."""
+    held = [watched.alert(kind) for kind in rules.OWN_KINDS]
+    return max(
+        (one[1].reach for one in held if one and one[1].stage is not Stage.RESOLVED), default=0
+    )
 
 
 def _fires(watched: Watched, kinds: Sequence[AlertKind]) -> bool:

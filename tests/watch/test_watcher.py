@@ -11,7 +11,7 @@ import pytest
 from collector.metrics import Metrics
 from collector.model import Hash, ProjectId
 from collector.pins.model import ShippedPinSet
-from collector.store import minutes, pin_sets
+from collector.store import incidents, minutes, pin_sets
 from collector.watch import rules
 from collector.watch.rules import Found
 from collector.watch.settling import Settling
@@ -63,6 +63,28 @@ async def test_a_break_after_a_rotation_is_one_page_with_its_cause(story: Story)
     metrics = await story.site.metrics()
     series = 'pinfall_alert_active{alert="pin_failure_spike",host="api.example.com",project="default",severity="page"}'
     assert metrics[series] == 1
+
+
+async def test_all_who_are_affected_are_told_of_however_few_are_looked_at(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(incidents, "MOST", 5)
+    await story.rotate()
+    for installs in (12, 30):
+        story.clock.now += MINUTE
+        await story.fail(installs)
+        await story.look()
+        (alert,) = await story.alerts()
+        assert alert["reach"]["installs"] in (12, 42)
+        assert alert["reach"]["networks"] == 5
+    assert alert["reach"]["installs"] == 42
+    await story.wait(
+        26 * 60, 60
+    )  # more than a day later some fail again, and no fewer are affected
+    await story.fail(6)
+    await story.look()
+    (alert,) = [a for a in await story.alerts() if a["kind"] == "pin_failure_spike"]
+    assert (alert["state"], alert["reach"]["installs"]) == ("firing", 42)
 
 
 async def test_it_ends_after_the_fix_when_it_has_been_quiet(story: Story) -> None:
