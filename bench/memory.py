@@ -1,4 +1,4 @@
-"""Memory of the serving process: at saturation, then with 2,000 open connections that are idle.
+"""Memory of the largest of the serving processes: at saturation, then with 2,000 open connections that are idle.
 
 Resident memory is read each second. Its drift is the median of the last minute less that of the
 second one; under three minutes, of the last quarter less that of the second.
@@ -128,6 +128,6 @@ def run(told: argparse.Namespace) -> int:
         "saturated_mb": busy.megabytes,
         "idle_mb": idle.megabytes,
     }
-    title = f"Memory of the serving process, {told.minutes:g} minutes at saturation"
+    title = f"Memory of the largest process, {told.minutes:g} minutes at saturation"
     picture = report.line(title, "MB", busy.megabytes, bound=targets.MEMORY.must)
     return report.finish(told.out, "memory", verdicts, content, picture)

@@ -93,7 +93,7 @@ def main(arguments: list[str]) -> int:
         from collector.cli import main as command
 
         stub.store_nothing()
-        return command(["serve"])
+        return command(["serve", "--workers", "0"])  # nothing is stored in this process alone
     # What the kernel sends when the bench dies; a shell may have had it ignored.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

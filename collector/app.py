@@ -138,7 +138,7 @@ def _reachable(address: Address) -> str:
 async def collecting(
     settings: Settings,
     clock: Callable[[], datetime] = utc_now,
-    workers: int = 1,
+    workers: int = 0,
     channels: Sequence[ChannelConfig] | None = None,
     resolve: Resolve = system_resolver,
     *,
@@ -147,8 +147,8 @@ async def collecting(
     """Run a collector for the life of the block.
 
     Resources open in order and close in reverse: the public listener first, which lets requests in
-    flight finish; then what waits is flushed; the pool last. With more than one worker, processes
-    of their own stand where the public listener would, and this one does all the rest.
+    flight finish; then what waits is flushed; the pool last. With workers, processes of their own
+    stand where the public listener would, and this one does all the rest.
     channels None: those of ``pinfall.toml``. by_itself False: background tasks wait for ``tick``, for one
     whose clock is put forward. Raises PinfallError where it cannot start.
     """
@@ -164,7 +164,7 @@ async def collecting(
         first = (core.keys, access.refresh, core.hosts, core.recollect, core.rates, partitions)
         await core.begin(stack, first)
         fleet, tls = None, None
-        if workers > 1:
+        if workers:
             public = stack.enter_context(reserved(settings.public_address))
             address = replace(settings.public_address, port=int(public.getsockname()[1]))
             fleet = Fleet(workers, lambda link, n: command(link, n, address), core.metrics)

@@ -2,8 +2,9 @@
 
 SIGTERM or Ctrl-C: takes no new requests, finishes those in flight, flushes, exits 0.
 
-With --workers N, N processes take reports at the one public port; the process that was started has the
-operator listener with one /metrics over all of them, and starts again a worker that dies.
+Reports are taken by processes of their own, --workers N of them at the one public port: whatever this one
+counts, watches or draws holds none of them up. It has the operator listener with one /metrics over all of
+them, and starts again a worker that dies.
 """
 
 from __future__ import annotations
@@ -42,15 +43,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers",
         type=_workers,
-        default=1,
+        default=1 if sys.platform == "linux" else 0,
         metavar="N",
-        help="processes that take reports, about one a core (default: 1, and no other process)",
+        help="processes that take reports, about one a core; 0: this one does, with less memory and longer waits "
+        "(default: %(default)s)",
     )
 
 
 def _workers(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= _MOST_WORKERS:
-        raise argparse.ArgumentTypeError(f"'{text}' is no number from 1 to {_MOST_WORKERS}")
+    if not text.isdecimal() or int(text) > _MOST_WORKERS:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number from 0 to {_MOST_WORKERS}")
     return int(text)
 
 

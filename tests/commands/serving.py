@@ -104,7 +104,7 @@ def serve(
     key: str,
     place: Path,
     *,
-    workers: int = 2,
+    workers: int | None = 2,
     env: Mapping[str, str] | None = None,
     python: Sequence[str] = ("-m", "collector"),
     cwd: Path = Path("/"),
@@ -118,7 +118,12 @@ def serve(
     stderr = place / "stderr"
     with stderr.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, *python, "serve", "--workers", str(workers)],
+            [
+                sys.executable,
+                *python,
+                "serve",
+                *([] if workers is None else ["--workers", str(workers)]),
+            ],
             stderr=file,
             cwd=cwd,
             env=environment(**told, **(env or {})),

@@ -316,7 +316,22 @@ async def test_workers_import_from_where_their_supervisor_does(
         assert (await post_all(started, _bodies(1)))[0][0] == 200
 
 
-@pytest.mark.parametrize("told", ["0", "-1", "x", "1.5", "1000"])
+@pytest.mark.parametrize(
+    ("told", "ready"), [(None, {"workers": {"alive": 1, "wanted": 1}}), (0, {})]
+)
+async def test_a_process_of_its_own_takes_reports_unless_none_is_wanted(
+    database_url: str, key: str, tmp_path: Path, told: int | None, ready: dict[str, object]
+) -> None:
+    with serve(database_url, key, tmp_path, workers=told) as started:
+        assert (await post_all(started, _bodies(1)))[0][0] == 200
+        assert len(started.workers()) == len(ready)
+        status, says = started.ready()
+        says.pop("connections", None)
+        assert (status, says) == (200, {"state": "ready", "warnings": []} | ready)
+        assert started.counted(1)["pinfall_reports_received_total"] == 1
+
+
+@pytest.mark.parametrize("told", ["-1", "x", "1.5", "1000"])
 def test_a_number_of_workers_that_is_none(told: str) -> None:
     done = pinfall("serve", "--workers", told)
     assert done.returncode == 2

@@ -17,7 +17,7 @@ from tests.faults.rounds import Fault, Round
 async def kill9_worker(now: Round) -> None:
     for _ in range(1 if now.brief else now.rng.randint(1, 3)):
         await now.moment()
-        now.serve.kill_worker(now.rng.randrange(2))
+        now.serve.kill_worker(now.rng.randrange(now.serve.workers))
         await now.serve.workers_are_back()
 
 
@@ -168,16 +168,16 @@ async def kill_spooling_and_replaying(now: Round) -> None:
     await now.moment()
     await now.database.stop()
     await now.moment()
-    if now.serve.workers > 1 and now.heads():
-        now.serve.kill_worker(now.rng.randrange(2))
+    if now.serve.workers and now.heads():
+        now.serve.kill_worker(now.rng.randrange(now.serve.workers))
     else:
         await now.serve.kill()
         await now.serve.start()
     await now.moment()
     await now.database.start()
     await asyncio.sleep(now.rng.uniform(0, 1.2))
-    if now.serve.workers > 1 and now.heads():
-        now.serve.kill_worker(now.rng.randrange(2))
+    if now.serve.workers and now.heads():
+        now.serve.kill_worker(now.rng.randrange(now.serve.workers))
         await now.serve.workers_are_back()
     else:
         await now.serve.kill()

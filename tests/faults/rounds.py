@@ -49,7 +49,7 @@ class Round:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """spool: whether there is one; None: sometimes. workers: how many; None: 1 or 2.
+    """spool: whether there is one; None: sometimes. workers: how many; None: 0 to 2.
 
     kills: processes of serve, so that clients find nobody. plants: items that no process of this round
     received. sheds: reports may be shed although there is a
@@ -94,7 +94,7 @@ async def run_round(
 ) -> Told:
     """shared: where the fault needs none of its own. Raises Skipped."""
     rng = random.Random(f"{seed}/{fault.name}")
-    workers = fault.workers or rng.choice((1, 2))
+    workers = fault.workers or rng.choice((0, 1, 2))
     has_spool = rng.random() < 0.7 if fault.spool is None else fault.spool
     told = Told(fault.name, seed, workers, has_spool)
     began = time.monotonic()

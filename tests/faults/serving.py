@@ -123,7 +123,7 @@ class Serve:
 
     async def workers_are_back(self) -> None:
         async with asyncio.timeout(_PATIENCE):
-            while len(self.worker_pids()) < (self.workers if self.workers > 1 else 0):
+            while len(self.worker_pids()) < self.workers:
                 await asyncio.sleep(0.05)
 
     async def stop(self) -> int:
