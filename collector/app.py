@@ -6,6 +6,7 @@ import os
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -139,6 +140,7 @@ async def collecting(
     settings: Settings,
     clock: Callable[[], datetime] = utc_now,
     workers: int = 0,
+    starter: Executor | None = None,
     channels: Sequence[ChannelConfig] | None = None,
     resolve: Resolve = system_resolver,
     *,
@@ -148,7 +150,7 @@ async def collecting(
 
     Resources open in order and close in reverse: the public listener first, which lets requests in
     flight finish; then what waits is flushed; the pool last. With workers, processes of their own
-    stand where the public listener would, and this one does all the rest.
+    stand where the public listener would, and this one does all the rest; ``starter`` starts them.
     channels None: those of ``pinfall.toml``. by_itself False: background tasks wait for ``tick``, for one
     whose clock is put forward. Raises PinfallError where it cannot start.
     """
@@ -167,7 +169,7 @@ async def collecting(
         if workers:
             public = stack.enter_context(reserved(settings.public_address))
             address = replace(settings.public_address, port=int(public.getsockname()[1]))
-            fleet = Fleet(workers, lambda link, n: command(link, n, address), core.metrics)
+            fleet = Fleet(workers, lambda link, n: command(link, n, address), core.metrics, starter)
         prober = Prober(core.pool, clock, config.hosts, resolve)
         await stack.enter_async_context(prober.running())
         poster = await stack.enter_async_context(opened(clock))

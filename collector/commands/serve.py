@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gc
+import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from typing import TypeVar
 
@@ -34,6 +37,9 @@ EXAMPLES = """examples:
   PINFALL_DATABASE_URL=postgresql://pinfall@db/pinfall pinfall serve --workers 4
 """
 _MOST_WORKERS = 64
+# A quarter of a processor is left to this process beside a busy worker, so that it counts and pages also in a
+# storm.
+_MAKES_WAY = 5
 log = structlog.get_logger()
 T = TypeVar("T")
 
@@ -95,7 +101,19 @@ def run(told: argparse.Namespace) -> int:
             so = "reports are shed while Postgres is away: set PINFALL_SPOOL_DIR"
             log.warning("spool.none", so=so)
 
-    return serving(collecting(settings, workers=told.workers), ready)
+    with ThreadPoolExecutor(1, "starter") as starter:
+        if told.workers:
+            _make_way(starter)
+        return serving(collecting(settings, workers=told.workers, starter=starter), ready)
+
+
+def _make_way(starter: ThreadPoolExecutor) -> None:
+    """From here on the scheduler prefers workers to this process. A thread that began before starts them: on
+    Linux each thread has a priority of its own, and only root may take one back."""
+    starter.submit(int).result()
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):  # where that is forbidden, all are equal
+            os.nice(_MAKES_WAY)
 
 
 def serving(

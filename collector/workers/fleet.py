@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from concurrent.futures import Executor
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 
 import structlog
 
@@ -26,17 +29,23 @@ _STOP = 30.0  # that a worker may take: 15 for requests in flight, the rest to f
 _LONG = 10.0  # a worker that lived so long is started again at once
 _ANSWER = 0.2  # that a scrape waits for new numbers
 _SILENT = 10.0  # then a worker counts as not alive
+_LOOK = 0.02  # between looks whether a worker that hung up has ended
 
 
 class Fleet:
-    """``start``: (descriptor, number) to the command line of a worker.
+    """``start``: (descriptor, number) to the command line of a worker. ``starter``: whose thread starts
+    them, and whose priority they have; None: any.
 
     ``past``: what workers counted that are no more. Sums never go down when a worker does; what it
     counted after its last snapshot, of about a second, is in the ledger alone.
     """
 
     def __init__(
-        self, workers: int, start: Callable[[int, int], Sequence[str]], metrics: Metrics
+        self,
+        workers: int,
+        start: Callable[[int, int], Sequence[str]],
+        metrics: Metrics,
+        starter: Executor | None = None,
     ) -> None:
         self.size = workers
         self.past = merge.Sums()
@@ -44,6 +53,7 @@ class Fleet:
         self._metrics = metrics
         self._workers: list[Worker] = []
         self._asked = 0
+        self._starter = starter
         self._stopping = asyncio.Event()
 
     @property
@@ -169,9 +179,8 @@ class Fleet:
             ours.setblocking(False)
             with theirs:
                 line = self._start(theirs.fileno(), worker.number)
-                process = await asyncio.create_subprocess_exec(
-                    *line, pass_fds=(theirs.fileno(),), stdin=asyncio.subprocess.DEVNULL
-                )
+                start = partial(_start, line, theirs.fileno())
+                process = await asyncio.get_running_loop().run_in_executor(self._starter, start)
             worker.process = process
             if self._stopping.is_set():
                 process.terminate()
@@ -182,10 +191,10 @@ class Fleet:
         writer.close()  # a worker that lives and cannot be understood stops, too
         try:
             async with asyncio.timeout(_STOP):
-                code = await process.wait()
+                code = await _ended(process)
         except TimeoutError:
             _signal(process, signal.SIGKILL)
-            code = await process.wait()
+            code = await _ended(process)
         worker.process = None
         self._bury(worker)
         if failed:
@@ -236,6 +245,17 @@ class Fleet:
         await asyncio.wait(ended)
 
 
-def _signal(process: asyncio.subprocess.Process, number: int) -> None:
+def _start(line: Sequence[str], link: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(line, pass_fds=(link,), stdin=subprocess.DEVNULL)
+
+
+async def _ended(process: subprocess.Popen[bytes]) -> int:
+    """Its exit code, once it has ended."""
+    while (code := process.poll()) is None:  # noqa: ASYNC110 (it tells by no event)
+        await asyncio.sleep(_LOOK)
+    return code
+
+
+def _signal(process: subprocess.Popen[bytes], number: int) -> None:
     with suppress(ProcessLookupError):  # it ended meanwhile
         process.send_signal(number)

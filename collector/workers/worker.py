@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
 from dataclasses import dataclass, field
 
@@ -34,7 +35,7 @@ class Worker:
 
     number: int
     first: asyncio.Future[None]  # of the first life: done when it listens
-    process: asyncio.subprocess.Process | None = None
+    process: subprocess.Popen[bytes] | None = None
     writer: asyncio.StreamWriter | None = None
     newest: Snapshot | None = None
     heard_at: float = 0.0

@@ -329,6 +329,14 @@ async def test_a_process_of_its_own_takes_reports_unless_none_is_wanted(
         says.pop("connections", None)
         assert (status, says) == (200, {"state": "ready", "warnings": []} | ready)
         assert started.counted(1)["pinfall_reports_received_total"] == 1
+        if told is None:
+            usual = os.getpriority(os.PRIO_PROCESS, 0)
+            assert os.getpriority(os.PRIO_PROCESS, started.process.pid) == usual + 5
+            for lives in (1, 2):  # also one that takes the place of another
+                until(lambda n=lives: len(started.events("worker.started")) == n, "started")  # type: ignore[misc]
+                pid = started.workers()[1]
+                assert os.getpriority(os.PRIO_PROCESS, pid) == usual
+                os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("told", ["-1", "x", "1.5", "1000"])
