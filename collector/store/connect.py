@@ -60,12 +60,14 @@ async def open_pool(
 ) -> asyncpg.Pool:
     """A pool that opens connections as they are needed. Raises StoreError if none can be opened.
 
-    flushing: for batches only. Nested loops are off: see ``failures``. least: 0 opens none now, and so
+    flushing: for batches only. Nested loops are off: see ``failures``; and nothing is planned anew, since no
+    plan of theirs depends on what is in a batch. least: 0 opens none now, and so
     does not notice whether Postgres is there.
     """
-    settings = {"application_name": "pinfall", "timezone": "UTC"}
+    # Compiling takes longer than any query of ours that is worth it.
+    settings = {"application_name": "pinfall", "timezone": "UTC", "jit": "off"}
     if flushing:
-        settings["enable_nestloop"] = "off"
+        settings |= {"enable_nestloop": "off", "plan_cache_mode": "force_generic_plan"}
     try:
         return await asyncpg.create_pool(
             url,
