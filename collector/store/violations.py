@@ -9,6 +9,9 @@ import asyncpg
 
 from collector.store.connect import Connection
 
+# As migration 0010 has it for other tables that only grow.
+_GROWS = "autovacuum_analyze_scale_factor = 0.5"
+
 
 async def make_partition(connection: Connection, day: date) -> None:
     """The partition of a UTC day, if it is not there. Waits for other makers, not for readers."""
@@ -21,7 +24,7 @@ async def make_partition(connection: Connection, day: date) -> None:
         await connection.execute("SELECT pg_advisory_xact_lock(hashtext('pinfall.partition'))")
         # Made apart, then attached: attaching lets inserts and reads go on.
         await connection.execute(
-            f"CREATE TABLE IF NOT EXISTS {name} (LIKE violation INCLUDING ALL)"
+            f"CREATE TABLE IF NOT EXISTS {name} (LIKE violation INCLUDING ALL) WITH ({_GROWS})"
         )
         attached = "SELECT count(*) FROM pg_inherits WHERE inhrelid = to_regclass($1)"
         if not await connection.fetchval(attached, name):

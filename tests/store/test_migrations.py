@@ -2,6 +2,7 @@ import asyncio
 import subprocess
 import sys
 import uuid
+from datetime import date
 from pathlib import Path
 
 import asyncpg
@@ -10,6 +11,7 @@ import pytest
 from collector.embedded.server import Server
 from collector.errors import StoreError
 from collector.store.migrate import head, migrate, revision
+from collector.store.violations import make_partition
 
 _SHAPE = """
 SELECT table_name, column_name, data_type, is_nullable FROM information_schema.columns
@@ -153,3 +155,27 @@ def test_what_waits_to_be_counted_still_does(server: Server) -> None:
     assert _query(url, "SELECT count(*), min(id) FROM sighting WHERE NOT counted") == [(1197, 4)]
     migrate(url)
     assert _query(url, waits) == [(1197, 4, 1200)]
+
+
+def test_parts_made_before_and_after_are_analysed_when_they_have_grown_by_half(
+    server: Server,
+) -> None:
+    url = _empty(server)
+    migrate(url, "0009")
+    part = "CREATE TABLE violation_20260101 PARTITION OF violation FOR VALUES FROM ('2026-01-01') TO ('2026-01-02')"
+    _query(url, part)
+    by_half = "'autovacuum_analyze_scale_factor=0.5' = ANY(reloptions)"
+    options = f"SELECT relname::text FROM pg_class WHERE {by_half} ORDER BY 1"
+    assert _query(url, options) == []
+    migrate(url)
+
+    async def make() -> None:
+        connection = await asyncpg.connect(url)
+        await make_partition(connection, date(2026, 1, 2))
+        await connection.close()
+
+    asyncio.run(make())
+    named = ["counted_install", "delivery", "sighting", "violation_20260101", "violation_20260102"]
+    assert _query(url, options) == [(name,) for name in named]
+    migrate(url, "0009")
+    assert _query(url, options) == []
