@@ -61,8 +61,8 @@ async def open_pool(
     """A pool that opens connections as they are needed. Raises StoreError if none can be opened.
 
     flushing: for batches only. Nested loops are off: see ``failures``; and nothing is planned anew, since no
-    plan of theirs depends on what is in a batch. least: 0 opens none now, and so
-    does not notice whether Postgres is there.
+    plan of theirs depends on what is in a batch. least: 0 opens none now, and so does not notice whether
+    Postgres is there.
     """
     # Compiling takes longer than any query of ours that is worth it.
     settings = {"application_name": "pinfall", "timezone": "UTC", "jit": "off"}

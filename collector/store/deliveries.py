@@ -9,12 +9,14 @@ from uuid import UUID, uuid4
 from collector.store import chunks
 from collector.store.connect import Connection
 
+_BEGIN = "INSERT INTO batch (id, at) VALUES ({batch}, {now}) ON CONFLICT DO NOTHING RETURNING id"
+
 
 def begun(*, batch: str, now: str, projects: str) -> str:
     """Parts of a statement: enter a batch unless it was committed before, and keep its projects."""
     return f"""
 begun AS (
-    INSERT INTO batch (id, at) VALUES ({batch}, {now}) ON CONFLICT DO NOTHING RETURNING id
+    {_BEGIN.format(batch=batch, now=now)}
 ), there AS MATERIALIZED (
     SELECT id FROM project WHERE id = ANY({projects}::int[]) AND forgotten_at IS NULL
     ORDER BY id FOR KEY SHARE
@@ -58,12 +60,9 @@ async def newest_batch(connection: Connection, since: datetime, until: datetime)
     return found
 
 
-_BEGIN = "INSERT INTO batch (id, at) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING id"
-
-
 async def begin_batch(connection: Connection, batch: UUID, now: datetime) -> bool:
     """Enter a batch, in the transaction that stores it; False if it was committed before."""
-    return await connection.fetchval(_BEGIN, batch, now) is not None
+    return await connection.fetchval(_BEGIN.format(batch="$1", now="$2"), batch, now) is not None
 
 
 async def try_batch(connection: Connection, now: datetime) -> None:

@@ -78,9 +78,8 @@ async def test_all_who_are_affected_are_told_of_however_few_are_looked_at(
         assert alert["reach"]["installs"] in (12, 42)
         assert alert["reach"]["networks"] == 5
     assert alert["reach"]["installs"] == 42
-    await story.wait(
-        26 * 60, 60
-    )  # more than a day later some fail again, and no fewer are affected
+    # More than a day later some fail again, and no fewer are affected.
+    await story.wait(26 * 60, 60)
     await story.fail(6)
     await story.look()
     (alert,) = [a for a in await story.alerts() if a["kind"] == "pin_failure_spike"]
