@@ -1,9 +1,10 @@
 """What a report costs on its way in, against bare HTTP and against one INSERT a request.
 
-All contestants run at once, and take turns under load: closed loop with keep-alive connections,
-then open loop at half of the saturating rate. Ratios are medians of ratios of the same turn. A round
-begins when all contestants are at rest; one with more than 0.2 cores of foreign load is repeated, a bounded
-number of times.
+Contestants take turns under load: closed loop with keep-alive connections, then open loop at half of the
+saturating rate. Ratios are medians of ratios of the same turn. A round begins when all contestants are at
+rest, and in it those whose turn it is not stand still: what a collector does in the background (count, watch,
+sum up) is in its own rounds, and in nobody else's. A round with more than 0.2 cores of foreign load is
+repeated, a bounded number of times.
 
 bare      an aiohttp application with one route that answers 204
 naive     reads the report, one INSERT a request, answers
@@ -101,11 +102,13 @@ class _Series:
     def __init__(self, told: argparse.Namespace, measured: Callable[..., Measured]) -> None:
         self._told = told
         self._measured = measured
+        self._pids: dict[str, int] = {}
         self._usual: dict[str, float] = {}
         self.repeated = 0
 
     def run(self, contestants: Sequence[Contestant]) -> tuple[By, By]:
         """(closed, open): rounds by contestant, the same number of each."""
+        self._pids = {c.name: c.process.pid for c in contestants}
         for c in contestants:
             self._usual[c.name] = 8000.0
             self._usual[c.name] = self._round(c, "warm", _WARM).rate
@@ -144,7 +147,7 @@ class _Series:
         fresh = 1 if c.name == BARE else int(expected / 100) + 20
         found = self._measured(
             c, seconds=seconds, connections=self._told.connections, fresh=fresh, rate=rate,
-            rest=self._told.rest,
+            rest=self._told.rest, others=[pid for name, pid in self._pids.items() if name != c.name],
         )  # fmt: skip
         print(f"{place:>10}  {found.line()}", file=sys.stderr, flush=True)
         return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -112,9 +112,10 @@ def measure(
     fresh: int,
     rate: float | None = None,
     rest: float = 0.0,
+    others: Sequence[int] = (),
 ) -> Measured:
-    """rest: seconds that contestants are given to end what they do. Raises PinfallError where the generator
-    ends."""
+    """rest: seconds that contestants are given to end what they do. others: processes that stand still in
+    the round itself. Raises PinfallError where the generator ends."""
     database = contestant.database if contestant.keeps else None
     before = kept(database) if database else None
     generator.prepare(
@@ -127,10 +128,11 @@ def measure(
     )
     until_rested(rest)
     pids = generator.pid, postgres, contestant.process.pid
-    first = _snapshot(*pids)
-    generator.go()
-    generator.until_ended()
-    last = _snapshot(*pids)
+    with proc.standing_still(*others):
+        first = _snapshot(*pids)
+        generator.go()
+        generator.until_ended()
+        last = _snapshot(*pids)
     seen = generator.result()
     lost = doubled = None
     if before is not None and database:
