@@ -78,12 +78,11 @@ SELECT host, leaf, count(DISTINCT install) AS installs,
     count(DISTINCT operator_network) AS operator_networks, min(received_at) AS first_seen,
     mode() WITHIN GROUP (ORDER BY chain) AS usual, (array_agg(DISTINCT chain))[1:$3] AS chains
 FROM newest n
-WHERE environment = 'production' AND leaf LIKE 'sha256/%'
+WHERE environment = 'production' AND leaf LIKE 'sha256/%' AND NOT EXISTS (
+    SELECT FROM served_chain c WHERE c.host = n.host AND 'sha256/' || encode(c.leaf, 'base64') = n.leaf
+)
 GROUP BY host, leaf, (received_at AT TIME ZONE 'UTC')::date
 HAVING count(DISTINCT install) >= $4 AND count(DISTINCT operator_network) >= $5
-    AND NOT EXISTS (
-        SELECT FROM served_chain c WHERE c.host = n.host AND 'sha256/' || encode(c.leaf, 'base64') = n.leaf
-    )
 ORDER BY installs DESC, host, leaf LIMIT $6
 """
 _SLOTS = "SELECT id, slots FROM chain WHERE id = ANY($1)"
