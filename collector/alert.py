@@ -66,9 +66,19 @@ class Cause:
     evidence: tuple[Fact, ...] = ()
 
 
+LOOKED_AT = 5_000  # reports of an incident, the newest: networks are counted among them
+
+
+def affected(installs: int, networks: int) -> str:
+    """``42 installs on 17 networks``, as people are told. Where there are more installs than reports were looked
+    at, there may be more networks, too."""
+    least = "at least " if installs > LOOKED_AT else ""
+    return f"{installs} installs on {least}{networks} networks"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
-    """How many are affected. ``networks``: among the newest reports, so at least so many; ``expected``:
+    """How many are affected. ``networks``: among the newest reports, so at least so many (``affected``); ``expected``:
     installs of an ordinary time as long; ``share``: of all connections or installs, 0 to 1, where there is a
     denominator."""
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from collector.alert import affected
 from collector.commands import silencing
 from collector.commands.options import add_data
 from collector.commands.remote import request
@@ -181,7 +182,7 @@ def _lines(alert: dict[str, Any]) -> list[str]:
     cause, reach, timeline = alert["cause"], alert["reach"], alert["timeline"]
     lines = [_line(alert, None), ""]
     share = "" if reach["share"] is None else f", {100 * reach['share']:.3g} % of connections"
-    people = f"{reach['installs']} installs on {reach['networks']} networks{share}"
+    people = affected(reach["installs"], reach["networks"]) + share
     people += f"; {reach['expected']:.3g} are usual"
     told = [
         ("host", f"{shown(alert['host'])} in '{shown(alert['project'])}'"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from collector.alert import Acknowledged, Alert, Cause, Links, Message, Reach, Turn
+from collector.alert import Acknowledged, Alert, Cause, Links, Message, Reach, Turn, affected
 from collector.notify import texts
 
 _NAME = re.compile(r"[a-z_]{1,40}")  # of causes and kinds
@@ -25,7 +25,7 @@ def reduced(alert: Alert) -> Alert:
     label = alert.cause.label if _NAME.fullmatch(alert.cause.label) else "unknown"
     what = alert.kind.replace("_", " ") + (f" at {host}" if host else "")
     if reach.installs:
-        what += f", {reach.installs} installs on {reach.networks} networks"
+        what += f", {affected(reach.installs, reach.networks)}"
     return replace(
         alert,
         acknowledged=Acknowledged("an operator", ack.at) if ack else None,

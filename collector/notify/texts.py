@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from urllib.parse import quote
 
-from collector.alert import Alert, Event, Message, Severity
+from collector.alert import Alert, Event, Message, Severity, affected
 from collector.detect.judgement import OWN_FACTS
 from collector.detect.reported_words import one_line, reported, version
 
@@ -95,7 +95,7 @@ def links(alert: Alert) -> list[tuple[str, str]]:
 
 def _reach(alert: Alert) -> str:
     reach = alert.reach
-    told = f"{reach.installs} installs on {reach.networks} networks, {reach.expected:.3g} expected"
+    told = f"{affected(reach.installs, reach.networks)}, {reach.expected:.3g} expected"
     return told if reach.share is None else f"{told}, {100 * reach.share:.3g} % of all"
 
 

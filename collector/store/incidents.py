@@ -8,9 +8,10 @@ from datetime import datetime
 
 import asyncpg
 
+from collector.alert import LOOKED_AT
 from collector.store.connect import Connection
 
-MOST = 5_000  # sightings that are looked at, the newest: what they have in common, thousands tell as well
+MOST = LOOKED_AT  # sightings: what they have in common, thousands tell as well
 
 
 @dataclass(frozen=True, slots=True)

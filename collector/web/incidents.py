@@ -11,7 +11,7 @@ from urllib.parse import quote
 import asyncpg
 from aiohttp import web
 
-from collector.alert import Alert, State
+from collector.alert import LOOKED_AT, Alert, State
 from collector.detect.kinds import AlertKind
 from collector.errors import ConflictError, NotFoundError, PinfallError
 from collector.store import alert_orders, alerts, projects, signatures, silences
@@ -69,7 +69,7 @@ class Incidents:
             found = await _signatures(connection, alert)
             quiet = await silences.listed(connection, now)
         return rendering.page(
-            request, "alert.html", now, status=status, mistake=mistake, alert=alert,
+            request, "alert.html", now, status=status, mistake=mistake, alert=alert, looked=LOOKED_AT,
             places=_places(alert), timeline=_timeline(alert, deliveries, notes),
             ordered=[order.what.value for order in ordered], signatures=found,
             runbook=alert.kind if alert.kind in RUNBOOKS else None, wiki=_wiki(alert),

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from collector.alert import Acknowledged, Alert, State, from_json, to_json, to_text
+from collector.alert import Acknowledged, Alert, State, affected, from_json, to_json, to_text
 from collector.errors import PinfallError
 from tests.make import NOON
 from tests.notify.making import alert
@@ -70,3 +70,8 @@ def test_an_alert_without_an_end_is_not_resolved() -> None:
         replace(alert(), ended_at=NOON)
     with pytest.raises(ValueError, match="time zone"):
         alert(updated_at=datetime(2026, 1, 1))
+
+
+def test_networks_of_a_storm_are_at_least_so_many() -> None:
+    assert affected(5000, 17) == "5000 installs on 17 networks"
+    assert affected(5001, 17) == "5001 installs on at least 17 networks"

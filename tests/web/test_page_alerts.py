@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from collector.alert import Audience, Cause, Event, Fact, Link, Severity, State, Turn
+from collector.alert import Audience, Cause, Event, Fact, Link, Reach, Severity, State, Turn
 from collector.store import alert_orders
 from tests.conftest import Clock
 from tests.make import NOON, PIN_A, PIN_B, trustkit_ios
@@ -60,6 +60,12 @@ async def test_what_fires_stands_before_what_is_over(site: Site, clock: Clock) -
     assert "/alerts/a1" in overview.links
     assert overview.text.index("reject our own new leaf") < overview.text.index("No host yet")
     assert "page, since 2026-11-20 12:00:00 UTC" in overview.text
+
+
+async def test_networks_of_a_storm_are_at_least_so_many(site: Site) -> None:
+    await fire(site, reach=Reach(installs=300_000, networks=3800, expected=0.4))
+    page = await look(site, "/alerts/a1")
+    assert "300000 installs on at least 3800 networks; 0.4 are usual" in page.text
 
 
 async def test_one_alert_tells_the_whole_story(site: Site, clock: Clock) -> None:
