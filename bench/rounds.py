@@ -15,6 +15,7 @@ from bench.processes import Generator
 
 QUIET = 0.2  # cores of foreign load from which on a round is noisy
 _REST = 0.1  # cores that all contestants take at rest
+_AWAKE = 1.0  # seconds, at least: a server that stood still twice in a row believes itself to be overloaded
 _SETTLE = 10.0  # seconds that what was spooled may take to the database
 
 
@@ -126,7 +127,7 @@ def measure(
         rate=rate,
         fresh=fresh,
     )
-    until_rested(rest)
+    until_rested(max(rest, _AWAKE) if others else rest)
     pids = generator.pid, postgres, contestant.process.pid
     with proc.standing_still(*others):
         first = _snapshot(*pids)

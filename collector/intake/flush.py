@@ -31,6 +31,7 @@ from collector.store import (
     violations,
 )
 from collector.store.connect import Connection
+from collector.store.content import NOTHING, Content
 from collector.store.ledger import Account
 from collector.store.rows import Entry, Row, Sample, chains
 
@@ -82,27 +83,28 @@ async def flush(
     at_once = [row for row in entries if isinstance(row, Row) and not row.deferred]
     others = [row for row in entries if not isinstance(row, Row) or row.deferred]
     detailed = _detailed(at_once, known)
+    new = _new_content(detailed, known, now.date())
     is_more = bool(
         others
         or _samples(at_once)
-        or _has_new(detailed, at_once, known, now.date())
+        or _new_signatures(at_once, known, now.date())
         or not are_known(at_once, known, now)
     )
     more = _More()
     async with spending(known.budget) as take, _transaction(connection, is_more):
         whole = _whole(at_once, detailed, take)
         told = await failures.deliver(
-            connection, batch, now, at_once, whole, others, repeats, counts
+            connection, batch, now, at_once, whole, others, repeats, counts, new
         )
         recorded = told.recorded
         if not told.is_new:
             recorded = await deliveries.of_batch(connection, list(firsts), batch)
         elif is_more:
             fresh = [row for row in entries if row.delivery.key in recorded]
-            stored = [r for r, is_whole in zip(at_once, whole, strict=True) if is_whole]
-            stored = [row for row in stored if row.delivery.key in recorded]
-            more = await _add_more(connection, fresh, stored, known, now)
+            more = await _add_more(connection, fresh, known, now)
     known.budget.give_back(_unused(at_once, whole, recorded))
+    if told.is_new and recorded:
+        known.learn(new.ids, now.date())
     known.learn(more.touched, now.date())
     known.admitted |= more.admitted
     return Flushed(
@@ -127,9 +129,11 @@ async def store_violations(
     Returns the shared rows that were touched: known only once the transaction is committed.
     """
     detailed = _detailed(rows, known)
-    touched = await _add_new(connection, detailed, rows, known, now)
+    new = _new_content(detailed, known, now.date())
+    await content.add(connection, new, now, now.date())
+    touched = await _add_signatures(connection, rows, known, now.date())
     await failures.add(connection, rows, _whole(rows, detailed, take))
-    return touched
+    return [*new.ids, *touched]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,25 +146,16 @@ class _More:
 
 
 async def _add_more(
-    connection: Connection,
-    fresh: Sequence[Entry],
-    stored: Sequence[Row],
-    known: Known,
-    now: datetime,
+    connection: Connection, fresh: Sequence[Entry], known: Known, now: datetime
 ) -> _More:
-    """stored: those that are rows.
-
-    After they were delivered: who waits for a report that another flush is about to deliver keeps nobody
-    waiting who has the same chain.
-    """
     reports = [row for row in fresh if isinstance(row, Row)]
     await _defer(connection, [row for row in reports if row.deferred], known)
     at_once = [row for row in reports if not row.deferred]
-    content_touched = await _add_new(connection, stored, at_once, known, now)
+    touched = await _add_signatures(connection, at_once, known, now.date())
     samples = await _add_samples(connection, _samples(fresh), known, now)
     counted = [row for row in fresh if not (isinstance(row, Row) and row.deferred)]
     admitted, hosts_touched = await admit(connection, counted, known, now)
-    return _More(samples, admitted, [*content_touched, *hosts_touched])
+    return _More(samples, admitted, [*touched, *hosts_touched])
 
 
 def _unused(
@@ -221,24 +216,14 @@ def _detailed(rows: Sequence[Row], known: Known) -> list[Row]:
     return [row for row in rows if not row.thin and room(row.signature, row.received_at)]
 
 
-def _has_new(detailed: Sequence[Row], reports: Sequence[Row], known: Known, today: date) -> bool:
-    """Whether ``_add_new`` has something to do."""
-    ids = {row.signature for row in reports}
+def _new_content(detailed: Sequence[Row], known: Known, today: date) -> Content:
+    """Certificates, chains and pin sets of rows that are new today. Of more than are stored in the end: what is
+    over the budget in between, or a duplicate, leaves what nobody refers to, and goes as all such does."""
+    ids: set[bytes] = set()
     for row in detailed:
         ids |= {row.pin_set, row.validated_chain or row.pin_set, row.served_chain or row.pin_set}
-    return not all(known.is_fresh(id_, today) for id_ in ids)
-
-
-async def _add_new(
-    connection: Connection,
-    detailed: Sequence[Row],
-    reports: Sequence[Row],
-    known: Known,
-    now: datetime,
-) -> list[bytes]:
-    """Certificates, chains, pin sets of what is stored as rows, and signatures of all reports, that are new
-    today. Returns their ids."""
-    today = now.date()
+    if all(known.is_fresh(id_, today) for id_ in ids):
+        return NOTHING
     new_chains = {k: v for k, v in chains(detailed).items() if not known.is_fresh(k, today)}
     certificates: dict[bytes, Certificate] = {}
     for chain in new_chains.values():
@@ -250,12 +235,23 @@ async def _add_new(
         for row in detailed
         if not known.is_fresh(row.pin_set, today)
     }
-    new_signatures = {
+    return Content(certificates, new_chains, pin_sets)
+
+
+def _new_signatures(reports: Sequence[Row], known: Known, today: date) -> dict[bytes, Row]:
+    """Those that are new today, with the first report of each."""
+    return {
         row.signature: row for row in reversed(reports) if not known.is_fresh(row.signature, today)
     }
-    await content.add(connection, certificates, new_chains, pin_sets, now, today)
-    await signatures.add(connection, new_signatures)
-    return [*certificates, *new_chains, *pin_sets, *new_signatures]
+
+
+async def _add_signatures(
+    connection: Connection, reports: Sequence[Row], known: Known, today: date
+) -> list[bytes]:
+    """Returns the ids of those that were added or touched."""
+    new = _new_signatures(reports, known, today)
+    await signatures.add(connection, new)
+    return list(new)
 
 
 def _whole(rows: Sequence[Row], detailed: Sequence[Row], take: Take) -> list[bool]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 import asyncpg
@@ -19,60 +20,94 @@ from collector.store import chunks
 from collector.store.connect import Connection
 from collector.store.rows import columns, slots
 
+_SHARED = """
+INSERT INTO {table} AS known (id, {column}, first_seen, seen_on)
+SELECT id, content::jsonb, {now}, {today} FROM unnest({ids}::bytea[], {contents}::text[]) AS new(id, content)
+WHERE {condition}
+ORDER BY id
+ON CONFLICT (id) DO UPDATE SET seen_on = excluded.seen_on WHERE known.seen_on < excluded.seen_on
+"""
 _CERTIFICATES = """
 INSERT INTO certificate AS known
     (sha256, der, spki_sha256, spki_sha1, subject, issuer, sans, not_before, not_after, is_ca,
      self_signed, key_type, first_seen, seen_on)
-SELECT sha256, der, spki256, spki1, subject, issuer, sans::jsonb, nb, na, ca, self, kt, $1, $2
-FROM unnest($7::bytea[], $8::bytea[], $9::bytea[], $10::bytea[], $11::text[], $12::text[], $13::text[],
-            $14::timestamptz[], $15::timestamptz[], $16::bool[], $17::bool[], $18::text[])
-    AS new(sha256, der, spki256, spki1, subject, issuer, sans, nb, na, ca, self, kt)
+SELECT sha256, der, spki256, spki1, subject, issuer, sans::jsonb, nb, na, ca, self, kt, {now}, {today}
+FROM unnest({fields}) AS new(sha256, der, spki256, spki1, subject, issuer, sans, nb, na, ca, self, kt)
+WHERE {condition}
 ORDER BY sha256
 ON CONFLICT (sha256) DO UPDATE SET seen_on = excluded.seen_on WHERE known.seen_on < excluded.seen_on
 """
-_SHARED = """
-INSERT INTO {table} AS known (id, {column}, first_seen, seen_on)
-SELECT id, content::jsonb, $1, $2 FROM unnest(${at}::bytea[], ${to}::text[]) AS new(id, content)
-ORDER BY id
-ON CONFLICT (id) DO UPDATE SET seen_on = excluded.seen_on WHERE known.seen_on < excluded.seen_on
-"""
-# All three in one statement: what is new is new together, and each statement is a round trip that requests wait for.
-_ADD = f"""
-WITH chains AS ({_SHARED.format(table="chain", column="slots", at=3, to=4)}),
-    pin_sets AS ({_SHARED.format(table="pin_set", column="pins", at=5, to=6)})
-{_CERTIFICATES}
-"""
-_FIELDS = 12  # of a certificate
+_FIELDS = (  # of a certificate
+    "bytea", "bytea", "bytea", "bytea", "text", "text", "text", "timestamptz", "timestamptz", "bool", "bool",
+    "text",
+)  # fmt: skip
 # Bytes of certificates that are looked into on the spot, a few tenths of a millisecond; reports that wait for an
 # answer shall not wait for more, and somebody may send a certificate for thousands of names.
 _AT_ONCE = 16_384
 
 
-async def add(
-    connection: Connection,
-    certificates: Mapping[bytes, Certificate],
-    chains: Mapping[bytes, Chain],
-    pin_sets: Mapping[bytes, Sequence[Hash]],
-    now: datetime,
-    today: date,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Content:
     """Each by its id."""
-    if not (certificates or chains or pin_sets):
-        return
+
+    certificates: Mapping[bytes, Certificate]
+    chains: Mapping[bytes, Chain]
+    pin_sets: Mapping[bytes, Sequence[Hash]]
+
+    @property
+    def ids(self) -> list[bytes]:
+        return [*self.certificates, *self.chains, *self.pin_sets]
+
+    def __bool__(self) -> bool:
+        return bool(self.certificates or self.chains or self.pin_sets)
+
+
+NOTHING = Content({}, {}, {})
+
+
+def added(*, now: str, first: int, condition: str = "true") -> str:
+    """Parts of a statement: add content, all three in one, since what is new is new together. now: a parameter;
+    ``arguments`` are those from ``first`` on. condition: of adding anything."""
+
+    def shared(table: str, column: str, at: int) -> str:
+        return _SHARED.format(
+            table=table, column=column, now=now, today=f"${first}", ids=f"${at}", contents=f"${at + 1}",
+            condition=condition,
+        )  # fmt: skip
+
+    fields = ", ".join(f"${first + 5 + n}::{type_}[]" for n, type_ in enumerate(_FIELDS))
+    certificates = _CERTIFICATES.format(
+        now=now, today=f"${first}", fields=fields, condition=condition
+    )
+    return f"""
+chains_added AS ({shared("chain", "slots", first + 1)}),
+pin_sets_added AS ({shared("pin_set", "pins", first + 3)}),
+certificates_added AS ({certificates})"""
+
+
+async def arguments(content: Content, today: date) -> list[object]:
+    """Of ``added``."""
+    certificates = content.certificates
     if sum(len(one.der) for one in certificates.values()) > _AT_ONCE:
         rows = await asyncio.to_thread(_facts_of, certificates)
     else:
         rows = _facts_of(certificates)
-    await connection.execute(
-        _ADD,
-        now,
+    return [
         today,
-        list(chains),
-        [slots(chain) for chain in chains.values()],
-        list(pin_sets),
-        [json.dumps([str(pin) for pin in pins]) for pins in pin_sets.values()],
-        *(columns(rows) if rows else [[] for _ in range(_FIELDS)]),
-    )
+        list(content.chains),
+        [slots(chain) for chain in content.chains.values()],
+        list(content.pin_sets),
+        [json.dumps([str(pin) for pin in pins]) for pins in content.pin_sets.values()],
+        *(columns(rows) if rows else [[] for _ in _FIELDS]),
+    ]
+
+
+_ADD = f"WITH {added(now='$1', first=2)} SELECT"
+
+
+async def add(connection: Connection, content: Content, now: datetime, today: date) -> None:
+    if content:
+        await connection.execute(_ADD, now, *await arguments(content, today))
 
 
 def _facts_of(certificates: Mapping[bytes, Certificate]) -> list[tuple[object, ...]]:

@@ -15,8 +15,9 @@ from uuid import UUID
 
 from collector.fingerprint import WEAK_WINDOW, Grade
 from collector.model import Dialect, ProjectId, platform_label
-from collector.store import deliveries, ledger, rollups, signatures
+from collector.store import content, deliveries, ledger, rollups, signatures
 from collector.store.connect import Connection
+from collector.store.content import Content
 from collector.store.ledger import Account
 from collector.store.rows import Entry, Row, details
 
@@ -57,6 +58,7 @@ given AS MATERIALIZED (
     SELECT *, project = ANY(ARRAY(SELECT id FROM there)) AS is_there
     FROM unnest($1::ingested[]) WHERE EXISTS (SELECT FROM begun)
 ), {deliveries.recorded(batch="$3", window="$6")},
+-- content
 new AS MATERIALIZED (
     SELECT * FROM given WHERE whole IS NOT NULL AND delivery IN (SELECT key FROM recorded)
 ), {_OF_NEW}, seen AS (
@@ -74,6 +76,10 @@ new AS MATERIALIZED (
 SELECT EXISTS (SELECT FROM begun) AS is_new, ARRAY(SELECT id FROM there) AS there,
     ARRAY(SELECT key FROM recorded) AS recorded
 """  # noqa: S608 (as above)
+# Content comes after the deliveries: who waits for a report that another flush is about to deliver keeps nobody
+# waiting who has the same chain.
+_ADDED = content.added(now="$4", first=9, condition="(SELECT count(*) > 0 FROM recorded)")
+_DELIVER_WITH_CONTENT = _DELIVER.replace("-- content", f"{_ADDED},")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +102,17 @@ async def deliver(
     others: Sequence[Entry],
     repeats: Mapping[tuple[ProjectId, Dialect], int],
     counts: Mapping[Account, int],
+    new: Content,
 ) -> Delivered:
     """Enter a batch, and store of it what counts: each report once, in one statement.
 
     whole: which of the rows are stored as violations; the others leave their sighting. A test suite's
     traffic is kept, and never sighted. others: are delivered, and the caller stores them. Keys of rows
     and others must differ; repeats: how many had one of theirs. counts: entries for the ledger that go
-    along.
+    along. new: content of the rows that may not be there yet.
     """
     told = await connection.fetchrow(
-        _DELIVER,
+        _DELIVER_WITH_CONTENT if new else _DELIVER,
         [
             *(_ingested(row, is_whole) for row, is_whole in zip(rows, whole, strict=True)),
             *map(_only_delivered, others),
@@ -117,6 +124,7 @@ async def deliver(
         WEAK_WINDOW,
         [(project, dialect.value, "", "", n) for (project, dialect), n in repeats.items()],
         ledger.entries(counts),
+        *(await content.arguments(new, now.date()) if new else ()),
     )
     assert told is not None
     return Delivered(told["is_new"], set(map(ProjectId, told["there"])), set(told["recorded"]))

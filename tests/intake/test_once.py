@@ -10,6 +10,7 @@ import pytest
 from collector.intake.durable import Outcome
 from collector.intake.queue import Intake
 from collector.store import failures
+from collector.store.content import NOTHING
 from tests.conftest import Clock
 from tests.intake.running import flushing, project
 from tests.make import NOON, neutral, okhttp_text, row, trustkit_ios
@@ -144,7 +145,7 @@ async def test_a_flush_that_waits_keeps_nobody_else_waiting(
     async with flushing(pool, clock, flushers=2) as intake, pool.acquire() as connection:
         transaction = connection.transaction()
         await transaction.start()
-        await failures.deliver(connection, uuid4(), NOON, [same], [True], [], {}, {})
+        await failures.deliver(connection, uuid4(), NOON, [same], [True], [], {}, {}, NOTHING)
         stuck = intake.submit([same])
         while not intake._flushing:
             await asyncio.sleep(0.01)
