@@ -34,10 +34,11 @@ STEPS = (
     ),
 )
 TESTS = [PYTHON, "-m", "pytest"]
-# Files side by side, each with a PostgreSQL of its own: twice as fast on two cores. In the order of their names:
-# by their number of tests the longest file, which has few, would be last, on one core.
+# Files side by side, each with a PostgreSQL of its own: twice as fast on two cores. One more than there are cores,
+# because many wait for a process to start or to end. In the order of their names: by their number of tests the
+# longest file, which has few, would be last, on one core.
 SIDE_BY_SIDE = [
-    "-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile", "--no-loadscope-reorder",
+    "-n", str(min(4, 1 + (os.cpu_count() or 1))), "--dist", "loadfile", "--no-loadscope-reorder",
 ]  # fmt: skip
 
 
