@@ -49,6 +49,30 @@ async def test_what_is_stored(pool: asyncpg.Pool, clock: Clock) -> None:
     assert sighting["leaf"] == f"sha256/{chain()[0].pin}"
 
 
+async def test_content_goes_in_with_reports_that_count(pool: asyncpg.Pool, clock: Clock) -> None:
+    """And with none that do not: they are known by their identity, whatever chain they come with."""
+    key = await project(pool)
+    known, batch = Known(), uuid4()
+    with_chain = row(trustkit_ios(), key=key)
+    same = row(okhttp_text(), key=key)
+    async with pool.acquire() as connection:
+        await flush(connection, [same], Counter(), batch, known, NOON)
+        before = await connection.fetchval("SELECT count(*) FROM certificate")
+        other = replace(with_chain, delivery=same.delivery)
+        told = await flush(connection, [other], Counter(), uuid4(), known, NOON)
+        assert not told.accepted
+        await flush(connection, [with_chain], Counter(), batch, known, NOON)  # committed before
+        assert await connection.fetchval("SELECT count(*) FROM certificate") == before
+        told = await flush(connection, [with_chain], Counter(), uuid4(), known, NOON)
+        assert told.accepted
+    known_as = with_chain.validated_chain
+    assert await pool.fetchval("SELECT count(*) FROM chain WHERE id = $1", known_as) == 1
+    assert await pool.fetchval("SELECT count(*) FROM certificate") > before
+    assert (
+        await pool.fetchval("SELECT count(*) FROM pin_set WHERE id = $1", with_chain.pin_set) == 1
+    )
+
+
 async def test_a_row_that_postgres_refuses_does_not_touch_its_neighbours(
     pool: asyncpg.Pool, clock: Clock
 ) -> None:
