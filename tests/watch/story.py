@@ -102,7 +102,7 @@ class Story:
             assert answer.json["accepted"] == 1, answer.json
 
     async def look(self) -> None:
-        await tick(self.site, "count", "causes", "watch", "send")
+        await tick(self.site, "lease", "count", "causes", "watch", "send")
 
     async def wait(self, minutes: int, step: int = 1) -> None:
         """Look each ``step`` minutes."""

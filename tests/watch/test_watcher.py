@@ -132,10 +132,10 @@ async def test_what_people_read_first_has_its_cause(story: Story, early: tuple[s
     await story.rotate()
     story.clock.now += MINUTE
     await story.fail(3)
-    await tick(story.site, "count", *early, "watch")
+    await tick(story.site, "lease", "count", *early, "watch")
     story.clock.now += MINUTE / 4
     await story.fail(9)
-    await tick(story.site, "count", "watch", "send")
+    await tick(story.site, "lease", "count", "watch", "send")
     (told,) = story.receiver.asked
     assert told.json["cause"]["label"] == "own_rotation"
     await story.wait(10)
@@ -203,7 +203,7 @@ async def test_the_body_of_an_alert_says_what_people_did(story: Story, what: str
         {"until": until.isoformat()} if what == "silence" else {},
     )  # fmt: skip
     assert answer.status == 200, answer.json
-    await tick(story.site, "watch")
+    await tick(story.site, "lease", "watch")
     (told,) = await story.alerts()
     silenced = told["silenced_until"] and datetime.fromisoformat(told["silenced_until"])
     assert silenced == (until if what == "silence" else None)
@@ -334,7 +334,7 @@ async def test_a_watcher_that_always_fails_says_that_it_is_blind(
     for _ in range(3):
         story.clock.now += MINUTE
         with pytest.raises(LookupError):
-            await tick(story.site, "watch")
+            await tick(story.site, "lease", "watch")
         await asyncio.sleep(0.3)
     assert (await story.site.metrics())["pinfall_watcher_blind"] == 1
     told = story.receiver.asked[0].json
