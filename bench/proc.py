@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -38,22 +39,43 @@ def descendants(*roots: int) -> set[int]:
     return found
 
 
+# In a process of its own: those that stand still hear of nobody's death, and would stand for ever.
+_STOPPER = """
+import os, signal, sys
+
+def tell(which):
+    for pid in map(int, sys.argv[1:]):
+        try:
+            os.kill(pid, which)
+        except ProcessLookupError:
+            pass
+
+tell(signal.SIGSTOP)
+print(flush=True)
+sys.stdin.read()  # to the end of who holds the other end, however that comes
+tell(signal.SIGCONT)
+"""
+
+
 @contextlib.contextmanager
 def standing_still(*roots: int) -> Iterator[None]:
-    """These processes and all below them do nothing meanwhile, and then go on where they were."""
-    pids = descendants(*roots)
-    try:
-        for pid in pids:
-            _signal(pid, signal.SIGSTOP)
+    """These processes and all below them do nothing meanwhile, and then go on where they were; also when
+    this process dies."""
+    if not roots:
         yield
-    finally:
-        for pid in pids:
-            _signal(pid, signal.SIGCONT)
-
-
-def _signal(pid: int, which: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, which)
+        return
+    pids = map(str, descendants(*roots))
+    with subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", _STOPPER, *pids],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
+    ) as stopper:  # fmt: skip
+        assert stopper.stdin
+        assert stopper.stdout
+        try:
+            stopper.stdout.readline()
+            yield
+        finally:
+            stopper.stdin.close()
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:

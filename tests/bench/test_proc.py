@@ -9,6 +9,7 @@ import pytest
 
 from bench import proc
 from bench.proc import _fields
+from bench.processes import ROOT
 
 _PARENT = """
 import subprocess, sys
@@ -55,3 +56,24 @@ def test_who_stands_still_does_nothing_and_then_goes_on(family: tuple[int, int])
     while proc.cpu_seconds(family) == before:
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+_BENCH = """
+import sys, time
+from bench import proc
+with proc.standing_still(int(sys.argv[1])):
+    print(flush=True)
+    time.sleep(600)
+"""
+
+
+def test_who_stands_still_goes_on_when_the_bench_is_killed(family: tuple[int, int]) -> None:
+    bench = subprocess.Popen(
+        [sys.executable, "-c", _BENCH, str(family[0])], stdout=subprocess.PIPE, cwd=ROOT
+    )
+    with bench:
+        assert bench.stdout
+        bench.stdout.readline()
+        assert _states(family) == ["T", "T"]
+        bench.kill()
+    _until(family, "S", "R")
