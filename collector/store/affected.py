@@ -7,9 +7,8 @@ from datetime import datetime, timedelta
 from collector.store.connect import Connection
 
 _MOST = 200_000  # counted installs that are looked at, the newest
-
 _ROOM = (
-    "SET LOCAL work_mem = '32MB'"  # so many installs in one hash table, instead of sorted on disk
+    "SET LOCAL work_mem = '32MB'"  # so that they are told apart in memory, and not sorted on disk
 )
 _BY_CAUSE = """
 SELECT p.name AS project, told.host, told.label, told.installs
@@ -20,13 +19,13 @@ FROM (
         FROM (
             SELECT project, host, signature, install FROM counted_install
             WHERE at >= $1 ORDER BY id DESC LIMIT $2
-        ) AS newest LEFT JOIN (
-            SELECT s.id, coalesce(
+        ) AS newest LEFT JOIN LATERAL (
+            SELECT coalesce(
                 (SELECT r.label FROM relabel r WHERE r.signature = s.id ORDER BY r.id DESC LIMIT 1),
                 s.cause ->> 'label'
             ) AS label
-            FROM signature s OFFSET 0
-        ) AS labels ON labels.id = newest.signature
+            FROM signature s WHERE s.id = newest.signature
+        ) AS labels ON true
     ) AS each_once
     GROUP BY 1, 2, 3
 ) AS told
