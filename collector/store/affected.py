@@ -7,9 +7,8 @@ from datetime import datetime, timedelta
 from collector.store.connect import Connection
 
 _MOST = 200_000  # counted installs that are looked at, the newest
-_ROOM = (
-    "SET LOCAL work_mem = '32MB'"  # so that they are told apart in memory, and not sorted on disk
-)
+# So that they are told apart in memory, and not sorted on disk.
+_ROOM = "SET LOCAL work_mem = '32MB'"
 _BY_CAUSE = """
 SELECT p.name AS project, told.host, told.label, told.installs
 FROM (
