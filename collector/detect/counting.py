@@ -38,6 +38,7 @@ class Sighting(msgspec.Struct, frozen=True, gc=False):
     pin_set: bytes | None
     chain: bytes | None
     silenced: bool = False  # came from a silenced network
+    failed_at: datetime | None = None  # by the client's clock, where that can be believed
 
     @property
     def counts(self) -> bool:

@@ -15,7 +15,7 @@ from collector.store.rows import columns
 
 # In the order of ``Sighting``'s fields.
 _SIGHTING = """id, project, host, kind, install, estimated, leaf, signature, network, operator_network,
-    received_at, environment, app, app_version, platform, pin_set, chain, silenced"""
+    received_at, environment, app, app_version, platform, pin_set, chain, silenced, failed_at"""
 
 
 async def hold(connection: Connection) -> bool:
@@ -94,9 +94,9 @@ async def before(connection: Connection, sightings: Sequence[Sighting]) -> Befor
 # Values of the table's own row type: one a row, where the driver would look closely at each of one a column.
 _ADD = """
 INSERT INTO counted_install (project, host, class, install, estimated, at, within_cap, network,
-    operator_network, signature, leaf, app, app_version, platform)
+    operator_network, signature, leaf, app, app_version, platform, failed_at)
 SELECT project, host, class, install, estimated, at, within_cap, network,
-    operator_network, signature, leaf, app, app_version, platform
+    operator_network, signature, leaf, app, app_version, platform, failed_at
 FROM unnest($1::counted_install[])
 """
 
@@ -114,6 +114,7 @@ async def add(
         (  # in the order of the table's columns
             None, s.project, s.host, one.class_.value, s.install, s.estimated, s.received_at, one.within_cap,
             s.network, s.operator_network, s.signature, s.leaf, s.app, s.app_version, s.platform,
+            s.failed_at,
         )
         for one in counted
         for s in (one.sighting,)

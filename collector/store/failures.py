@@ -14,7 +14,7 @@ from datetime import datetime
 from uuid import UUID
 
 from collector.fingerprint import WEAK_WINDOW, Grade
-from collector.model import Dialect, ProjectId, platform_label
+from collector.model import Dialect, ProjectId, TimeTrust, platform_label
 from collector.store import content, deliveries, ledger, rollups, signatures
 from collector.store.connect import Connection
 from collector.store.content import Content
@@ -28,17 +28,20 @@ _VIOLATION = (
     "trusted, weight"
 )
 # Of a batch next to none is from a silenced network: their keys go along, and no column with each row.
-# sighting.install stands for the sender where no install was told: "counted".
+# sighting.install stands for the sender where no install was told: "counted". failed_at: by the client's clock,
+# where that can be believed.
+_BELIEVED = f"'{TimeTrust.CLIENT_UTC}', '{TimeTrust.SERVER_MINUS_AGE}'"
 _OF_NEW = f"""
 stored AS (
     INSERT INTO violation ({_VIOLATION}, details) SELECT {_VIOLATION}, details::jsonb FROM new WHERE whole
 ), sighted AS (
     INSERT INTO sighting (project, host, kind, install, estimated, leaf, signature, network,
-        operator_network, received_at, environment, app, app_version, platform, pin_set, chain, silenced)
+        operator_network, received_at, environment, app, app_version, platform, pin_set, chain, silenced, failed_at)
     SELECT project, host, kind, counted, install IS NULL, leaf, signature, network, operator_network,
         received_at, environment, coalesce(app_id, app_key), coalesce(app_version, ''),
         coalesce(platform, ''), pin_set, coalesce(validated_chain, served_chain),
-        delivery IN (SELECT unnest($2::bytea[]))
+        delivery IN (SELECT unnest($2::bytea[])),
+        CASE WHEN time_trust IN ({_BELIEVED}) THEN client_time END
     FROM new WHERE NOT test RETURNING id
 ), waits AS (
     INSERT INTO waiting (sightings) SELECT array_agg(id) FROM sighted HAVING count(*) > 0

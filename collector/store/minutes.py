@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 
 import asyncpg
 
-from collector.model import TimeTrust
 from collector.store.connect import Connection
 
 _PATIENCE = 100.0  # seconds: after a storm these read millions of rows
@@ -145,16 +144,12 @@ async def by_hour(connection: Connection, since: datetime, until: datetime) -> l
 
 # By when the client says that it failed, where its clock can be believed.
 _LATE = """
-SELECT floor(extract(epoch FROM c.at) / 60)::int AS minute, count(*)::int AS installs
-FROM counted_install c
-WHERE c.project = $1 AND c.host = $2 AND c.class = $3 AND c.at >= $4 AND c.within_cap AND EXISTS (
-    SELECT FROM violation v
-    WHERE v.project = $1 AND v.host = $2 AND v.received_at = c.at AND v.received_at >= $4
-        AND v.install = c.install AND v.time_trust = ANY($5) AND v.client_time < $6 AND v.client_time >= $7
-)
+SELECT floor(extract(epoch FROM at) / 60)::int AS minute, count(*)::int AS installs
+FROM counted_install
+WHERE project = $1 AND host = $2 AND class = $3 AND at >= $4 AND within_cap AND NOT estimated
+    AND failed_at < $5 AND failed_at >= $6
 GROUP BY 1
 """
-_BELIEVED = (TimeTrust.CLIENT_UTC, TimeTrust.SERVER_MINUS_AGE)
 _OFFLINE = timedelta(hours=26)  # that a client is believed to have waited before it told
 
 
@@ -163,9 +158,7 @@ async def late(
 ) -> dict[int, int]:
     """Installs counted at ``since`` or later that failed before the fix, by the minute of receipt. An
     estimated install tells no time."""
-    told = await connection.fetch(
-        _LATE, project, host, class_, since, list(_BELIEVED), fix, fix - _OFFLINE
-    )
+    told = await connection.fetch(_LATE, project, host, class_, since, fix, fix - _OFFLINE)
     return {row["minute"]: row["installs"] for row in told}
 
 
