@@ -82,7 +82,7 @@ async def flush(
     entries = [rows[index] for index in firsts.values()]
     at_once = [row for row in entries if isinstance(row, Row) and not row.deferred]
     others = [row for row in entries if not isinstance(row, Row) or row.deferred]
-    detailed = _detailed(at_once, known)
+    detailed = _detailed(at_once, known, now.date())
     new = _new_content(detailed, known, now.date())
     is_more = bool(
         others
@@ -92,7 +92,7 @@ async def flush(
     )
     more = _More()
     async with spending(known.budget) as take, _transaction(connection, is_more):
-        whole = _whole(at_once, detailed, take)
+        whole = _whole(at_once, detailed, take, new)
         told = await failures.deliver(
             connection, batch, now, at_once, whole, others, repeats, counts, new
         )
@@ -128,11 +128,11 @@ async def store_violations(
 
     Returns the shared rows that were touched: known only once the transaction is committed.
     """
-    detailed = _detailed(rows, known)
+    detailed = _detailed(rows, known, now.date())
     new = _new_content(detailed, known, now.date())
     await content.add(connection, new, now, now.date())
     touched = await _add_signatures(connection, rows, known, now.date())
-    await failures.add(connection, rows, _whole(rows, detailed, take))
+    await failures.add(connection, rows, _whole(rows, detailed, take, new))
     return [*new.ids, *touched]
 
 
@@ -210,10 +210,23 @@ async def _add_samples(
     return [sample for sample, counts in zip(samples, counted, strict=True) if counts]
 
 
-def _detailed(rows: Sequence[Row], known: Known) -> list[Row]:
-    """Those that may be stored as rows. What will not be needs no content; and then it stays so."""
+def _detailed(rows: Sequence[Row], known: Known, today: date) -> list[Row]:
+    """Those that may be stored as rows. What will not be needs no content; and then it stays so. The first with
+    a chain or a pin set that is new today is one, whatever the budget says: a storm of one fault shall not hide
+    the next, and there are caps on what is new."""
     room = known.budget.has_room
-    return [row for row in rows if not row.thin and room(row.signature, row.received_at)]
+    return [
+        row for row in rows
+        if not row.thin
+        and (
+            room(row.signature, row.received_at)
+            or not all(known.is_fresh(id_, today) for id_ in _content_ids(row))
+        )
+    ]  # fmt: skip
+
+
+def _content_ids(row: Row) -> tuple[bytes, bytes, bytes]:
+    return row.pin_set, row.validated_chain or row.pin_set, row.served_chain or row.pin_set
 
 
 def _new_content(detailed: Sequence[Row], known: Known, today: date) -> Content:
@@ -221,7 +234,7 @@ def _new_content(detailed: Sequence[Row], known: Known, today: date) -> Content:
     over the budget in between, or a duplicate, leaves what nobody refers to, and goes as all such does."""
     ids: set[bytes] = set()
     for row in detailed:
-        ids |= {row.pin_set, row.validated_chain or row.pin_set, row.served_chain or row.pin_set}
+        ids.update(_content_ids(row))
     if all(known.is_fresh(id_, today) for id_ in ids):
         return NOTHING
     new_chains = {k: v for k, v in chains(detailed).items() if not known.is_fresh(k, today)}
@@ -254,10 +267,25 @@ async def _add_signatures(
     return list(new)
 
 
-def _whole(rows: Sequence[Row], detailed: Sequence[Row], take: Take) -> list[bool]:
+def _whole(rows: Sequence[Row], detailed: Sequence[Row], take: Take, new: Content) -> list[bool]:
     """Which of the rows are stored whole. detailed: those of them that may be, in the same order."""
     has_room = take([row.signature for row in detailed], [row.received_at for row in detailed])
+    if new and not all(has_room):
+        has_room = _bringing(new, detailed, has_room)
     if len(detailed) == len(rows):
         return has_room
     kept = {id(row) for row, has in zip(detailed, has_room, strict=True) if has}
     return [id(row) in kept for row in rows]
+
+
+def _bringing(new: Content, detailed: Sequence[Row], has_room: Sequence[bool]) -> list[bool]:
+    """And the first to bring each new chain and pin set, where none with room does."""
+    missing = {*new.chains, *new.pin_sets}
+    for row, has in zip(detailed, has_room, strict=True):
+        if has:
+            missing.difference_update(_content_ids(row))
+    whole = []
+    for row, has in zip(detailed, has_room, strict=True):
+        whole.append(has or not missing.isdisjoint(_content_ids(row)))
+        missing.difference_update(_content_ids(row))
+    return whole

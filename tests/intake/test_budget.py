@@ -17,7 +17,7 @@ from collector.intake.maintain import fold, learn_budget
 from collector.store import ledger, rollups, signatures
 from tests.conftest import Clock
 from tests.intake.running import flushing, project
-from tests.make import INSTALL, NOON, neutral, row, trustkit_ios
+from tests.make import INSTALL, NOON, authority, ios_pem, issue, neutral, row, trustkit_ios
 
 A, D = Outcome.ACCEPTED, Outcome.DUPLICATE
 S, T = b"s" * 16, b"t" * 16
@@ -179,3 +179,25 @@ async def test_the_last_that_has_room_brings_its_content(pool: asyncpg.Pool) -> 
         "SELECT c.id FROM violation v JOIN chain c ON c.id = v.validated_chain JOIN pin_set p ON p.id = v.pin_set"
     )
     assert len(found) == 1
+
+
+async def test_a_storm_does_not_hide_a_chain_that_comes_after_it(pool: asyncpg.Pool) -> None:
+    """Of the same signature: a host that rotates once more stays with its issuer."""
+    key = await project(pool)
+    known = Known(budget=Budget(most=2))
+    first = [row(trustkit_ios(app_version=str(i)), key=key) for i in range(4)]
+    pems = [
+        ios_pem(one.der) for one in (issue("api.example.com", authority()[1]), *authority()[::-1])
+    ]
+    changed = {"validated_certificate_chain": pems}
+    later = [row(trustkit_ios(app_version=str(i), **changed), key=key) for i in range(4, 8)]
+    assert len({one.signature for one in (*first, *later)}) == 1
+    stored = []
+    async with pool.acquire() as connection:
+        for some in (first, first, later[:3], later[3:]):
+            await flush(connection, some, {}, uuid4(), known, NOON)
+            stored.append(await connection.fetchval("SELECT count(*) FROM violation"))
+    assert stored == [2, 2, 3, 3]
+    found = "SELECT count(DISTINCT c.id) FROM violation v JOIN chain c ON c.id = v.validated_chain"
+    assert await pool.fetchval(found) == 2
+    assert await pool.fetchval("SELECT count(*) FROM sighting") == 8
