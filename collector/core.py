@@ -18,7 +18,7 @@ from collector.intake.asn import open_table
 from collector.intake.day_secrets import DaySecrets
 from collector.intake.keyring import Keyring
 from collector.intake.limits import Limits
-from collector.intake.maintain import learn_budget, rates
+from collector.intake.maintain import learn_budget, learn_usual, rates
 from collector.intake.newness import Newness
 from collector.intake.queue import Intake
 from collector.intake.replay import Replay
@@ -107,6 +107,7 @@ class Core:
     async def hosts(self) -> None:
         await self.intake.learn_hosts()
         await learn_budget(self.pool, self.intake.known.budget, self.clock())
+        await learn_usual(self.pool, self.intake.known, self.clock())
         self._know_hosts()
 
     def _know_hosts(self) -> None:

@@ -39,6 +39,7 @@ class Sighting(msgspec.Struct, frozen=True, gc=False):
     chain: bytes | None
     silenced: bool = False  # came from a silenced network
     failed_at: datetime | None = None  # by the client's clock, where that can be believed
+    class_: str | None = None  # as it is stored: until it is counted, that of those like it
 
     @property
     def counts(self) -> bool:

@@ -94,7 +94,7 @@ async def flush(
     async with spending(known.budget) as take, _transaction(connection, is_more):
         whole = _whole(at_once, detailed, take, new)
         told = await failures.deliver(
-            connection, batch, now, at_once, whole, others, repeats, counts, new
+            connection, batch, now, at_once, whole, others, repeats, counts, new, known.usual
         )
         recorded = told.recorded
         if not told.is_new:
@@ -132,7 +132,7 @@ async def store_violations(
     new = _new_content(detailed, known, now.date())
     await content.add(connection, new, now, now.date())
     touched = await _add_signatures(connection, rows, known, now.date())
-    await failures.add(connection, rows, _whole(rows, detailed, take, new))
+    await failures.add(connection, rows, _whole(rows, detailed, take, new), known.usual)
     return [*new.ids, *touched]
 
 

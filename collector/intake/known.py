@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 
+from collector.detect.usual import Of
 from collector.intake.budget import Budget
 from collector.model import ProjectId
 from collector.store.rows import Row
 
 _MOST = 50_000  # ids of a generation of what was seen
+_USUAL = 50_000  # classes of chains
 _TOUCHED = 16_384  # shared rows that are known to be there today; forgotten all at once
 Place = tuple[ProjectId, str]  # a project's host
 
@@ -23,12 +25,15 @@ def _ids(row: Row) -> list[bytes]:
 @dataclass(slots=True)
 class Known:
     """``touched``: shared rows by their key, with the day they were last touched. ``admitted``:
-    hosts that are labels. ``budget``: how many rows of a signature there are this hour."""
+    hosts that are labels. ``budget``: how many rows of a signature there are this hour. ``usual``:
+    classes that sightings have until they are counted."""
 
     touched: dict[Hashable, date] = field(default_factory=dict)
     partitions: set[date] = field(default_factory=set)
     admitted: set[Place] = field(default_factory=set)
     budget: Budget = field(default_factory=Budget)
+    usual: dict[Of, str] = field(default_factory=dict)
+    usual_since: datetime | None = None
     deferred_room: int = 1000  # rows that may still be deferred, as of the last look
     _young: set[bytes] = field(default_factory=set)  # ids of content and signatures that were seen
     _old: set[bytes] = field(default_factory=set)
@@ -73,6 +78,11 @@ class Known:
         if len(self._young) > _MOST:
             self._old, self._young = self._young, set()
         self._young.update(ids)
+
+    def learn_usual(self, told: Mapping[Of, str]) -> None:
+        if len(self.usual) + len(told) > _USUAL:
+            self.usual.clear()
+        self.usual.update(told)
 
     def learn(self, keys: Iterable[Hashable], today: date) -> None:
         """Only after the commit that touched them."""

@@ -11,6 +11,7 @@ import asyncpg
 import structlog
 
 from collector.intake.budget import Budget
+from collector.intake.known import Known
 from collector.store import (
     access,
     alerts,
@@ -28,6 +29,7 @@ from collector.store import (
     sightings,
     signatures,
     silences,
+    usual,
     violations,
 )
 from collector.store.connect import STORE_DOWN, Connection
@@ -47,6 +49,7 @@ _FOLDING = 30.0  # seconds of one round
 _DELETING = 1800.0  # seconds of one round, of an hour
 _TRIES = 5  # to drop a partition that is being read, until the next round
 _PAUSE = 1.0
+_CLOCKS = timedelta(minutes=1)  # that those of two machines may differ by
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ async def maintain(
         lambda c: _drop_partitions(c, kept),
         lambda c: sightings.forget_before(c, now - ADDRESSES),
         lambda c: deferred.forget_before(c, now - ADDRESSES),
+        lambda c: usual.forget_before(c, now - usual.KEPT),
         lambda c: connections.forget_before(c, now - ADDRESSES, now - CONNECTIONS),
         lambda c: hosts.forget_proposals(c, (now - PROPOSALS).date()),
         lambda c: quarantine.forget_before(c, now - IDLE),
@@ -172,6 +176,15 @@ async def learn_budget(pool: asyncpg.Pool, budget: Budget, now: datetime) -> Non
         async with pool.acquire() as connection:
             stored = await rollups.stored_whole(connection, hours, max(1, budget.most // 10))
     budget.learn(stored, now)
+
+
+async def learn_usual(pool: asyncpg.Pool, known: Known, now: datetime) -> None:
+    """What was told since the last time of the classes that sightings usually are of."""
+    since = known.usual_since or now - usual.KEPT
+    async with pool.acquire() as connection:
+        told, last = await usual.lately(connection, since)
+    known.learn_usual(told)
+    known.usual_since = max(since, last - _CLOCKS)
 
 
 async def rates(pool: asyncpg.Pool, now: datetime) -> list[Rate]:

@@ -15,7 +15,8 @@ from collector.store.rows import columns
 
 # In the order of ``Sighting``'s fields.
 _SIGHTING = """id, project, host, kind, install, estimated, leaf, signature, network, operator_network,
-    received_at, environment, app, app_version, platform, pin_set, chain, silenced, failed_at"""
+    received_at, environment, app, app_version, platform, pin_set, chain, silenced, failed_at,
+    class"""
 
 
 async def hold(connection: Connection) -> bool:
@@ -139,17 +140,14 @@ async def others(
 
 
 _AGAIN = f"""
-SELECT {_SIGHTING}, class FROM sighting WHERE id = ANY($1) AND class <> 'self' FOR UPDATE
+SELECT {_SIGHTING} FROM sighting WHERE id = ANY($1) AND class <> 'self' FOR UPDATE
 """  # noqa: S608
 
 
 async def again(connection: Connection, ids: Sequence[int]) -> list[tuple[Sighting, Class]]:
     """Those with the class that they were counted in."""
-    told = []
-    for row in await connection.fetch(_AGAIN, list(ids)):
-        *fields, class_ = row
-        told.append((Sighting(*fields), Class(class_)))
-    return told
+    told = map(_sighting, await connection.fetch(_AGAIN, list(ids)))
+    return [(one, Class(one.class_)) for one in told if one.class_]
 
 
 _WITHDRAW = """

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from collector.detect.usual import Of
 from collector.fingerprint import WEAK_WINDOW, Grade
 from collector.model import Dialect, ProjectId, TimeTrust, platform_label
 from collector.store import content, deliveries, ledger, rollups, signatures
 from collector.store.connect import Connection
 from collector.store.content import Content
 from collector.store.ledger import Account
-from collector.store.rows import Entry, Row, details
+from collector.store.rows import Columns, Entry, Row, details
 
 _VIOLATION = (
     "received_at, delivery, project, signature, app_key, environment, dialect, kind, host, noted_host, port, "
@@ -36,12 +37,13 @@ stored AS (
     INSERT INTO violation ({_VIOLATION}, details) SELECT {_VIOLATION}, details::jsonb FROM new WHERE whole
 ), sighted AS (
     INSERT INTO sighting (project, host, kind, install, estimated, leaf, signature, network,
-        operator_network, received_at, environment, app, app_version, platform, pin_set, chain, silenced, failed_at)
+        operator_network, received_at, environment, app, app_version, platform, pin_set, chain, silenced,
+        failed_at, class)
     SELECT project, host, kind, counted, install IS NULL, leaf, signature, network, operator_network,
         received_at, environment, coalesce(app_id, app_key), coalesce(app_version, ''),
         coalesce(platform, ''), pin_set, coalesce(validated_chain, served_chain),
         delivery IN (SELECT unnest($2::bytea[])),
-        CASE WHEN time_trust IN ({_BELIEVED}) THEN client_time END
+        CASE WHEN time_trust IN ({_BELIEVED}) THEN client_time END, class
     FROM new WHERE NOT test RETURNING id
 ), waits AS (
     INSERT INTO waiting (sightings) SELECT array_agg(id) FROM sighted HAVING count(*) > 0
@@ -106,18 +108,20 @@ async def deliver(
     repeats: Mapping[tuple[ProjectId, Dialect], int],
     counts: Mapping[Account, int],
     new: Content,
+    usual: Mapping[Of, str],
 ) -> Delivered:
     """Enter a batch, and store of it what counts: each report once, in one statement.
 
     whole: which of the rows are stored as violations; the others leave their sighting. A test suite's
     traffic is kept, and never sighted. others: are delivered, and the caller stores them. Keys of rows
     and others must differ; repeats: how many had one of theirs. counts: entries for the ledger that go
-    along. new: content of the rows that may not be there yet.
+    along. new: content of the rows that may not be there yet. usual: classes that sightings have until they
+    are counted.
     """
     told = await connection.fetchrow(
         _DELIVER_WITH_CONTENT if new else _DELIVER,
         [
-            *(_ingested(row, is_whole) for row, is_whole in zip(rows, whole, strict=True)),
+            *(_ingested(row, is_whole, usual) for row, is_whole in zip(rows, whole, strict=True)),
             *map(_only_delivered, others),
         ],
         _silenced(rows),
@@ -133,10 +137,12 @@ async def deliver(
     return Delivered(told["is_new"], set(map(ProjectId, told["there"])), set(told["recorded"]))
 
 
-async def add(connection: Connection, rows: Sequence[Row], whole: Sequence[bool]) -> None:
+async def add(
+    connection: Connection, rows: Sequence[Row], whole: Sequence[bool], usual: Mapping[Of, str]
+) -> None:
     """``deliver`` what was delivered before, and is in the ledger."""
     if rows:
-        new = [_ingested(row, is_whole) for row, is_whole in zip(rows, whole, strict=True)]
+        new = [_ingested(row, is_whole, usual) for row, is_whole in zip(rows, whole, strict=True)]
         await connection.execute(_ADD, new, _silenced(rows))
 
 
@@ -144,7 +150,7 @@ def _silenced(rows: Sequence[Row]) -> list[bytes]:
     return [row.delivery.key for row in rows if row.silenced]
 
 
-def _ingested(row: Row, is_whole: bool) -> tuple[object, ...]:
+def _ingested(row: Row, is_whole: bool, usual: Mapping[Of, str]) -> tuple[object, ...]:
     """In the order of the type's fields."""
     v = row.violation
     raw = v.client_time_raw
@@ -154,11 +160,12 @@ def _ingested(row: Row, is_whole: bool) -> tuple[object, ...]:
         columns = _columns(row)
         if shared is not None:
             shared.columns = columns
-    filed, app, rest = columns
+    filed, app, rest, of = columns
     return (
         row.received_at, row.delivery.key, *filed, v.client_time,
         raw if raw is None or isinstance(raw, str) else str(raw), v.time_trust, *app, row.install, *rest,
         row.install_or_estimate, row.network, row.operator_network, platform_label(v.platform), is_whole,
+        usual.get(of),
     )  # fmt: skip
 
 
@@ -166,12 +173,12 @@ def _only_delivered(one: Entry) -> tuple[object, ...]:
     """As ``_ingested``, with ``whole`` and most others not told."""
     return (
         one.received_at, one.delivery.key, one.project, *(None,) * 3, one.dialect.value, *(None,) * 6,
-        one.delivery.grade is Grade.WEAK, *(None,) * 24,
+        one.delivery.grade is Grade.WEAK, *(None,) * 25,
     )  # fmt: skip
 
 
-def _columns(row: Row) -> tuple[tuple[object, ...], ...]:
-    """Those that rows share which differ only in sender and time."""
+def _columns(row: Row) -> Columns:
+    """Those that rows share which differ only in sender and time, and of what class their sightings usually are."""
     v = row.violation
     filed = (
         row.project, row.signature, row.app_key, row.environment, v.dialect, v.kind, v.name, v.noted_host,
@@ -182,4 +189,5 @@ def _columns(row: Row) -> tuple[tuple[object, ...], ...]:
         v.occurrences, row.pin_set, row.served_chain, row.validated_chain, v.test, row.trusted, v.weight,
         details(v), str(v.leaf) if v.leaf else None,
     )  # fmt: skip
-    return filed, app, rest
+    of = row.project, v.name, v.kind.value, row.validated_chain or row.served_chain or b""
+    return filed, app, rest, of

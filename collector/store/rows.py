@@ -11,6 +11,11 @@ import msgspec
 from collector.fingerprint import Delivery
 from collector.model import Chain, Dialect, ProjectId, Violation
 
+# In three parts, as they are sent, and of what their class is remembered: project, host, kind, chain.
+Columns = tuple[
+    tuple[object, ...], tuple[object, ...], tuple[object, ...], tuple[int, str, str, bytes]
+]
+
 
 class Shared:
     """What rows have in common that are alike. ``columns`` is kept by whoever works it out (``failures``)."""
@@ -18,7 +23,7 @@ class Shared:
     __slots__ = ("columns",)
 
     def __init__(self) -> None:
-        self.columns: tuple[tuple[object, ...], ...] | None = None
+        self.columns: Columns | None = None
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):

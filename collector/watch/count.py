@@ -21,10 +21,11 @@ from collector.detect.classes import Class, Look, Reported, class_of, covering, 
 from collector.detect.counting import AGAIN, EachCounts, Sighting, count
 from collector.detect.knowledge import Knowledge, knowledge
 from collector.detect.paths import Roots
+from collector.detect.usual import Usual
 from collector.metrics import Metrics
 from collector.model import Hash, Kind
 from collector.pins.model import ShippedPinSet
-from collector.store import counting, ours, reported
+from collector.store import counting, ours, reported, usual
 from collector.store.connect import Connection
 from collector.store.ours import Ours
 
@@ -54,6 +55,7 @@ class Counting:
     label: Label
     roots: Roots
     each: EachCounts | None = None
+    _usual: Usual = field(default_factory=Usual)
     _ours: Ours | None = None
     _known: dict[int, Knowledge] = field(default_factory=dict)
     _settled: set[str] = field(
@@ -115,7 +117,12 @@ class Counting:
                 return None
             taken = await counting.waiting(connection, _BATCH)
             classes = await self._classes(connection, taken)
-            await counting.classed(connection, classes)
+            others = {one.id: classes[one.id] for one in taken if one.class_ != classes[one.id]}
+            await counting.classed(connection, others)
+            became = self._usual.learn(
+                [(one, classes[one.id]) for one in taken], self.clock().date()
+            )
+            await usual.tell(connection, became, self.clock())
             counts = await self._count(connection, [(one, classes[one.id]) for one in taken])
         self._tell(counts)
         if len(taken) < _BATCH:

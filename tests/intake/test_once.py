@@ -145,7 +145,7 @@ async def test_a_flush_that_waits_keeps_nobody_else_waiting(
     async with flushing(pool, clock, flushers=2) as intake, pool.acquire() as connection:
         transaction = connection.transaction()
         await transaction.start()
-        await failures.deliver(connection, uuid4(), NOON, [same], [True], [], {}, {}, NOTHING)
+        await failures.deliver(connection, uuid4(), NOON, [same], [True], [], {}, {}, NOTHING, {})
         stuck = intake.submit([same])
         while not intake._flushing:
             await asyncio.sleep(0.01)

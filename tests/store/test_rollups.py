@@ -102,7 +102,7 @@ async def test_any_order_of_appending_and_folding(
             at = NOON - timedelta(minutes=minutes)
             report = neutral(os={"name": platform}, enforced=enforced, weight=2)
             three = [row(report, received_at=at)] * 3
-            await failures.add(connection, three, [False] * 3)
+            await failures.add(connection, three, [False] * 3, {})
             told[at, platform, enforced] += 3
         read = await rollups.sums(connection, "minute", *ALWAYS, by=("platform", "enforced"))
         hours = await rollups.sums(connection, "hour", *ALWAYS)
