@@ -153,19 +153,19 @@ def _silenced(rows: Sequence[Row]) -> list[bytes]:
 def _ingested(row: Row, is_whole: bool, usual: Mapping[Of, str]) -> tuple[object, ...]:
     """In the order of the type's fields."""
     v = row.violation
-    raw = v.client_time_raw
+    raw = v.client_time_raw if is_whole else None
     shared = row.shared
     columns = None if shared is None else shared.columns
     if columns is None:
         columns = _columns(row)
         if shared is not None:
             shared.columns = columns
-    filed, app, rest, of = columns
+    filed, app, rest = columns.whole if is_whole else columns.thin
     return (
         row.received_at, row.delivery.key, *filed, v.client_time,
         raw if raw is None or isinstance(raw, str) else str(raw), v.time_trust, *app, row.install, *rest,
         row.install_or_estimate, row.network, row.operator_network, platform_label(v.platform), is_whole,
-        usual.get(of),
+        usual.get(columns.of),
     )  # fmt: skip
 
 
@@ -178,16 +178,27 @@ def _only_delivered(one: Entry) -> tuple[object, ...]:
 
 
 def _columns(row: Row) -> Columns:
-    """Those that rows share which differ only in sender and time, and of what class their sightings usually are."""
+    """Those that rows share which differ only in sender and time."""
     v = row.violation
-    filed = (
-        row.project, row.signature, row.app_key, row.environment, v.dialect, v.kind, v.name, v.noted_host,
-        v.port, v.enforced, v.blocked, row.delivery.grade is Grade.WEAK,
+    project, is_weak, leaf = (
+        row.project,
+        row.delivery.grade is Grade.WEAK,
+        str(v.leaf) if v.leaf else None,
+    )
+    under = (project, row.signature, row.app_key, row.environment, v.dialect, v.kind, v.name)
+    app = (v.app_id, v.app_version, v.platform)
+    whole = (
+        (*under, v.noted_host, v.port, v.enforced, v.blocked, is_weak),
+        (*app, v.os_version, v.sdk, v.sdk_version),
+        (
+            v.occurrences, row.pin_set, row.served_chain, row.validated_chain, v.test, row.trusted, v.weight,
+            details(v), leaf,
+        ),
     )  # fmt: skip
-    app = (v.app_id, v.app_version, v.platform, v.os_version, v.sdk, v.sdk_version)
-    rest = (
-        v.occurrences, row.pin_set, row.served_chain, row.validated_chain, v.test, row.trusted, v.weight,
-        details(v), str(v.leaf) if v.leaf else None,
-    )  # fmt: skip
-    of = row.project, v.name, v.kind.value, row.validated_chain or row.served_chain or b""
-    return filed, app, rest, of
+    chain = row.validated_chain or row.served_chain
+    thin = (
+        (*under, None, None, v.enforced, None, is_weak),
+        (*app, None, None, None),
+        (v.occurrences, row.pin_set, None, chain, v.test, None, v.weight, None, leaf),
+    )
+    return Columns(whole, thin, (project, v.name, v.kind.value, chain or b""))

@@ -5,16 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 
 from collector.fingerprint import Delivery
 from collector.model import Chain, Dialect, ProjectId, Violation
 
-# In three parts, as they are sent, and of what their class is remembered: project, host, kind, chain.
-Columns = tuple[
-    tuple[object, ...], tuple[object, ...], tuple[object, ...], tuple[int, str, str, bytes]
-]
+Parts = tuple[
+    tuple[object, ...], tuple[object, ...], tuple[object, ...]
+]  # of a row, as they are sent
+
+
+class Columns(NamedTuple):
+    """whole: as a violation has them; thin: without what is only there. of: what a class is remembered of,
+    project, host, kind, chain."""
+
+    whole: Parts
+    thin: Parts
+    of: tuple[int, str, str, bytes]
 
 
 class Shared:
