@@ -65,13 +65,20 @@ def takes_workers() -> bool:
 
 
 def collector(
-    postgres: Postgres, name: str, database: str, arguments: list[str], *, keeps: bool
+    postgres: Postgres,
+    name: str,
+    database: str,
+    arguments: list[str],
+    *,
+    keeps: bool,
+    whole: bool = False,
 ) -> contextlib.AbstractContextManager[Contestant]:
-    """A collector on a database of its own."""
+    """A collector on a database of its own. whole: it has no row budget."""
     url, key = postgres.collector_database(database, HOSTS)
     port = free_port()
     data = postgres.directory / database
     data.mkdir()
+    budget = {"PINFALL_ROW_BUDGET": "1000000000"} if whole else {}
     return running(
         name,
         arguments,
@@ -79,12 +86,12 @@ def collector(
         f"/r/{key}",
         url,
         keeps=keeps,
-        env=collector_settings(url, port, free_port(), data),
+        env=collector_settings(url, port, free_port(), data) | budget,
     )
 
 
 @contextlib.contextmanager
-def all_of_them(postgres: Postgres) -> Iterator[list[Contestant]]:
+def all_of_them(postgres: Postgres, *, whole: bool = False) -> Iterator[list[Contestant]]:
     with contextlib.ExitStack() as stack:
         port = free_port()
         arguments = ["-m", "bench.servers", "bare", str(port)]
@@ -100,6 +107,6 @@ def all_of_them(postgres: Postgres) -> Iterator[list[Contestant]]:
             (TWO, "two", [*serve, "--workers", "2"], True),
         ):
             if name != TWO or takes_workers():
-                made = collector(postgres, name, database, arguments, keeps=keeps)
+                made = collector(postgres, name, database, arguments, keeps=keeps, whole=whole)
                 found.append(stack.enter_context(made))
         yield found

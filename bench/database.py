@@ -84,11 +84,12 @@ def sync_milliseconds(directory: Path) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What a database holds: rows, and the ledger's sums."""
+    """What a database holds: rows, and the ledger's sums. whole: violations that are rows of their own."""
 
     rows: int
     accepted: int
     duplicates: int
+    whole: int = 0
 
 
 # Every violation leaves a sighting, also one that is over its signature's budget of rows; what is over
@@ -110,7 +111,9 @@ async def _kept(url: str) -> Kept:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             sums = await connection.fetchrow(_LEDGER)
             assert sums is not None
-            return Kept(await connection.fetchval(_ROWS), sums["accepted"], sums["duplicates"])
+            whole = await connection.fetchval("SELECT count(*) FROM violation")
+            rows = await connection.fetchval(_ROWS)
+            return Kept(rows, sums["accepted"], sums["duplicates"], whole)
     finally:
         await connection.close()
 

@@ -33,6 +33,7 @@ EXAMPLES = """examples:
   ./pinfall bench ingest                          nine rounds, about eight minutes
   ./pinfall bench ingest --rounds 3 --out out     a look; out/ingest.json, out/ingest.svg
   ./pinfall bench ingest --data /mnt/disk         measure that disk
+  ./pinfall bench ingest --whole                  with every violation a row of its own
 """
 _WARM = 1.5  # seconds of load before the first round, not counted
 By = dict[str, list[Measured]]
@@ -49,13 +50,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--rest", type=float, default=30.0,
         help="seconds that contestants are given to come to rest before a round (default: 30)",
     )  # fmt: skip
+    parser.add_argument(
+        "--whole", action="store_true",
+        help="no row budget: a storm's first minutes for ever (default: as `serve` does, the first 1,000 "
+        "violations of a signature and hour are stored whole, the rest is counted)",
+    )  # fmt: skip
 
 
 def run(told: argparse.Namespace) -> int:
     with postgres(told.data) as database, generator() as load:
         about = machine.describe(database)
         print(machine.line(about), file=sys.stderr)
-        with all_of_them(database) as contestants:
+        with all_of_them(database, whole=told.whole) as contestants:
             series = _Series(told, lambda *a, **k: measure(load, database.pid, *a, **k))
             closed, opened = series.run(contestants)
             _check_stub(contestants)
@@ -76,6 +82,7 @@ def run(told: argparse.Namespace) -> int:
             "rounds": told.rounds,
             "seconds": told.seconds,
             "connections": told.connections,
+            "whole": told.whole,
         },
         "rounds": [dataclasses.asdict(m) for m in rounds],
     }
@@ -174,7 +181,11 @@ def judge(closed: By, opened: By, cores: int) -> list[Verdict]:
         Verdict(targets.DURABLE, ratio(DURABLE, BARE, rate), by_cpu(DURABLE)),
         Verdict(targets.PIPELINE, ratio(PIPELINE, BARE, rate), by_cpu(PIPELINE)),
         Verdict(targets.NAIVE, ratio(DURABLE, INSERTS, rate)),
-        Verdict(targets.POSTGRES, ratio(DURABLE, INSERTS, lambda m: m.postgres_cost)),
+        Verdict(
+            targets.POSTGRES,
+            ratio(DURABLE, INSERTS, lambda m: m.postgres_cost),
+            _whole(closed.get(DURABLE, [])),
+        ),
         Verdict(
             targets.WORKERS,
             ratio(TWO, DURABLE, rate),
@@ -184,6 +195,11 @@ def judge(closed: By, opened: By, cores: int) -> list[Verdict]:
         Verdict(targets.LOST, sum(m.lost or 0 for m in checked)),
         Verdict(targets.DOUBLED, sum(m.doubled or 0 for m in checked)),
     ]
+
+
+def _whole(some: Sequence[Measured]) -> str:
+    shares = [m.whole for m in some if m.whole is not None]
+    return f"{median(shares):.0%} of the violations were stored whole" if shares else ""
 
 
 def summary(closed: By, opened: By) -> str:

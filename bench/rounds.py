@@ -46,7 +46,8 @@ def _snapshot(generator: int, postgres: int, server: int) -> _Snapshot:
 @dataclass(slots=True, kw_only=True)
 class Measured:
     """One round. rate: answers with 2xx a second. Loads are in cores, costs in microseconds of CPU
-    a report. lost, doubled: None where nothing has to be kept."""
+    a report. lost, doubled, whole: None where nothing has to be kept. whole: the share that was stored as
+    rows of violations, and not only counted."""
 
     contestant: str
     kind: str  # closed or open
@@ -63,6 +64,7 @@ class Measured:
     milliseconds: dict[str, float] = field(default_factory=dict)
     seen: dict[str, Any] = field(default_factory=dict)  # as the generator told it
     tries: int = 1
+    whole: float | None = None
 
     @property
     def is_noisy(self) -> bool:
@@ -86,6 +88,8 @@ class Measured:
             told += "  answered also: " + ", ".join(f"{n} x {s}" for s, n in others.items())
         if unanswered := self.seen.get("unanswered"):
             told += f"  without an answer: {unanswered}"
+        if self.whole is not None:
+            told += f"  {self.whole:.0%} whole"
         if self.is_wrong:
             told += f"  LOST {self.lost}, COUNTED TWICE {self.doubled}"
         return told
@@ -135,9 +139,11 @@ def measure(
         generator.until_ended()
         last = _snapshot(*pids)
     seen = generator.result()
-    lost = doubled = None
+    lost = doubled = whole = None
     if before is not None and database:
         lost, doubled = settled(seen, before, database)
+        after = kept(database)
+        whole = (after.whole - before.whole) / max(1, after.rows - before.rows)
     took = last.at - first.at
     shares = sorted(
         ((cpu - first.server.get(pid, 0.0)) / took for pid, cpu in last.server.items()),
@@ -161,6 +167,7 @@ def measure(
         doubled=doubled,
         milliseconds=seen["milliseconds"],
         seen=seen,
+        whole=whole,
     )
 
 

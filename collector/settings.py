@@ -71,7 +71,7 @@ class Settings:
     hash_key: str | None = field(default=None, repr=False)
     retention_days: int = 30  # of violations
     rollup_days: int = 400  # of sums by hour, and of signatures
-    row_budget: int = 10_000  # violations of one signature and hour that are stored whole
+    row_budget: int = 1_000  # violations of one signature and hour that are stored whole
     audit_days: int = 400
     log_format: str = "auto"  # json, console, or auto: json unless stderr is a terminal
     log_level: str = "info"

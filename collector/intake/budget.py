@@ -1,6 +1,7 @@
 """The row budget: of one signature in one hour the first violations are stored whole, the rest counted.
 
-A storm of one fault says after ten thousand rows what it has to say. Each process counts for itself and
+A storm of one fault says after a thousand rows what it has to say: shares are right to three in a hundred
+then, and nothing is worked out of more of them. Each process counts for itself and
 learns every few seconds what all of them stored, so together they store at most what each of the others
 takes between two looks on top.
 """
@@ -14,7 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-MOST = 10_000  # rows of one signature and hour
+MOST = 1_000  # rows of one signature and hour
 _REMEMBERED = 50_000  # signatures and hours
 _FORGET = timedelta(hours=26)  # by then what waited in a queue has come
 
