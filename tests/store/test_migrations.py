@@ -179,3 +179,36 @@ def test_parts_made_before_and_after_are_analysed_when_they_have_grown_by_half(
     assert _query(url, options) == [(name,) for name in named]
     migrate(url, "0009")
     assert _query(url, options) == []
+
+
+def test_when_an_install_failed_is_taken_from_its_violation(server: Server) -> None:
+    """Of the last day, and where the client's clock can be believed."""
+    url = _empty(server)
+    migrate(url, "0010")
+    _query(url, "CREATE TABLE violation_all PARTITION OF violation DEFAULT")
+    told = "(VALUES (1, 'client_utc', 2), (2, 'implausible', 3), (3, 'client_utc', 30)) AS n(n, trust, hours)"
+    _query(
+        url,
+        f"""
+        INSERT INTO violation (received_at, delivery, project, signature, app_key, environment, dialect,
+            kind, host, weak, occurrences, pin_set, test, details, install, client_time, time_trust)
+        SELECT date_trunc('hour', now()) - hours * interval '1 hour', '', 1, '', 'a', 'production', 'x', 'k',
+            'h', false, 1, '', false, '{{}}', decode('0' || n, 'hex'), timestamptz '2026-11-20 12:00Z', trust
+        FROM {told}
+    """,  # noqa: S608 (a constant of this test)
+    )
+    _query(
+        url,
+        f"""
+        INSERT INTO counted_install (project, host, class, install, estimated, at, within_cap, network,
+            operator_network, signature, app, app_version, platform)
+        SELECT 1, 'h', 'self', decode('0' || n, 'hex'), false,
+            date_trunc('hour', now()) - hours * interval '1 hour', true, '', '', '', '', '', ''
+        FROM {told}
+    """,  # noqa: S608 (as above)
+    )
+    migrate(url, "0011")
+    found = "SELECT failed_at = '2026-11-20 12:00Z' FROM counted_install ORDER BY install"
+    assert _query(url, found) == [(True,), (None,), (None,)]
+    migrate(url, "0010")
+    migrate(url)
