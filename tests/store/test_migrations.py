@@ -195,7 +195,7 @@ def test_when_an_install_failed_is_taken_from_its_violation(server: Server) -> N
         SELECT date_trunc('hour', now()) - hours * interval '1 hour', '', 1, '', 'a', 'production', 'x', 'k',
             'h', false, 1, '', false, '{{}}', decode('0' || n, 'hex'), timestamptz '2026-11-20 12:00Z', trust
         FROM {told}
-    """,  # noqa: S608 (a constant of this test)
+    """,
     )
     _query(
         url,
@@ -205,7 +205,7 @@ def test_when_an_install_failed_is_taken_from_its_violation(server: Server) -> N
         SELECT 1, 'h', 'self', decode('0' || n, 'hex'), false,
             date_trunc('hour', now()) - hours * interval '1 hour', true, '', '', '', '', '', ''
         FROM {told}
-    """,  # noqa: S608 (as above)
+    """,
     )
     migrate(url, "0011")
     found = "SELECT failed_at = '2026-11-20 12:00Z' FROM counted_install ORDER BY install"
