@@ -105,7 +105,7 @@ def count(
             continue
         place, at = (sighting.project, sighting.host, class_), sighting.received_at
         known = before.installs.get((place, sighting.install), [])
-        if any(timedelta(0) <= at - then < AGAIN for then, _ in known):
+        if _is_counted(known, at):
             continue
         later = next(((then, row) for then, row in known if timedelta(0) < then - at < AGAIN), None)
         if later is not None:
@@ -118,6 +118,22 @@ def count(
         before.add(place, sighting.install, sighting.network, at, 0, within_cap=within)
         counted.append(Counted(sighting, class_, within))
     return Count(tuple(counted), tuple(row for row in moved if row))
+
+
+def _is_counted(known: Iterable[tuple[datetime, int]], at: datetime) -> bool:
+    return any(timedelta(0) <= at - then < AGAIN for then, _ in known)
+
+
+def capping(classed: Iterable[tuple[Sighting, Class]], before: Before) -> set[bytes]:
+    """Networks whose caps ``count`` will ask for, by the installs of ``before``: of what counts already it
+    asks for none. An install of which one sighting may count is asked for whole, as that may move the others."""
+    told = [((one.project, one.host, class_), one) for one, class_ in classed if one.counts]
+    may = {
+        (place, one.install)
+        for place, one in told
+        if not _is_counted(before.installs.get((place, one.install), ()), one.received_at)
+    }
+    return {one.network for place, one in told if (place, one.install) in may}
 
 
 def _has_room(before: Before, place: Place, sighting: Sighting) -> bool:

@@ -9,7 +9,7 @@ from datetime import datetime
 import asyncpg
 
 from collector.detect.classes import Class
-from collector.detect.counting import AGAIN, Before, Counted, Sighting
+from collector.detect.counting import AGAIN, Before, Counted, Sighting, capping
 from collector.store.connect import Connection
 from collector.store.rows import columns
 
@@ -75,17 +75,19 @@ WHERE network = ANY($1) AND at > $2 AND at < $3 AND within_cap
 """
 
 
-async def before(connection: Connection, sightings: Sequence[Sighting]) -> Before:
-    """What is counted of the same installs and networks, around these."""
+async def before(connection: Connection, classed: Sequence[tuple[Sighting, Class]]) -> Before:
+    """What is counted of the same installs, around these, and of the networks whose caps matter."""
     told = Before()
+    sightings = [one for one, _ in classed if one.counts]
     if not sightings:
         return told
     first = min(one.received_at for one in sightings) - AGAIN
     last = max(one.received_at for one in sightings) + AGAIN
-    installs, networks = ({one.install for one in sightings}, {one.network for one in sightings})
+    installs = {one.install for one in sightings}
     for row in await connection.fetch(_INSTALLS, list(installs), first, last):
         place = row["project"], row["host"], Class(row["class"])
         told.add(place, row["install"], b"", row["at"], row["id"], within_cap=False)
+    networks = capping(classed, told)
     for row in await connection.fetch(_NETWORKS, list(networks), first, last):
         place = row["project"], row["host"], Class(row["class"])
         told.networks.setdefault((place, row["network"]), []).append(row["at"])

@@ -132,7 +132,7 @@ class Counting:
     async def _count(
         self, connection: Connection, classed: Sequence[tuple[Sighting, Class]]
     ) -> Counts:
-        before = await counting.before(connection, [one for one, _ in classed if one.counts])
+        before = await counting.before(connection, classed)
         told = await asyncio.to_thread(count, classed, before, self.each)
         await counting.add(connection, told.counted, told.moved)
         counts: Counts = Counter()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import random
 from collections.abc import Callable
+from copy import deepcopy
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +14,7 @@ import asyncpg
 import pytest
 
 from collector.detect.classes import Class
-from collector.detect.counting import Before, Counted, Sighting, count
+from collector.detect.counting import Before, Counted, Sighting, capping, count
 from collector.metrics import Metrics
 from collector.reports.certificates import certificate_from_der
 from collector.store import counting
@@ -352,3 +354,27 @@ async def test_a_forged_path_and_a_product_by_name(site: Site) -> None:
     assert sorted(class_ for class_, _, _ in await rows(site)) == ["interception", "unknown"]
     causes = await site.pool.fetch("SELECT cause->>'label' AS label FROM signature ORDER BY 1")
     assert [row["label"] for row in causes] == ["interception", "unknown"]
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_no_other_caps_are_asked_for_than_those_that_were_read(seed: int) -> None:
+    """What is counted is the same as if the caps of all networks were known."""
+    chance = random.Random(seed)
+    history = Before()
+    old = [
+        (sighting(n, chance.randrange(6000), chance.randrange(9), chance.randrange(4)), Class.SELF)
+        for n in range(1, 40)
+    ]
+    for number, one in enumerate(count(old, history).counted, 1):
+        known = history.installs[(1, HOST, Class.SELF), one.sighting.install]
+        known[known.index((one.sighting.received_at, 0))] = one.sighting.received_at, number
+    some = [
+        (sighting(n, chance.randrange(6000), chance.randrange(9), chance.randrange(4)), Class.SELF)
+        for n in range(100, 110)
+    ]
+    asked = capping(some, history)
+    read = Before(
+        deepcopy(history.installs),
+        {at: [*told] for at, told in history.networks.items() if at[1] in asked},
+    )
+    assert count(some, read) == count(some, deepcopy(history))
