@@ -2,6 +2,10 @@
 
 No linger: while one flush is at the disk the next batch collects itself. A request is answered
 after the commit that holds its rows.
+
+Windows of connections have a queue and a transaction of their own. Theirs is of several statements, one
+after the other, and reports are of one: a window in a hundred reports was in every second batch, and all
+that waited for it waited twice as long.
 """
 
 from __future__ import annotations
@@ -27,7 +31,7 @@ from collector.metrics import Metrics
 from collector.store import deliveries, hosts, ledger
 from collector.store.connect import STORE_DOWN, lent
 from collector.store.ledger import Account
-from collector.store.rows import Entry
+from collector.store.rows import Entry, Sample
 
 log = structlog.get_logger()
 
@@ -66,9 +70,11 @@ class Intake:
     spool: Spool | None = None
     is_down: bool = False
     _queue: deque[_Waiting] = field(default_factory=deque)
+    _windows: deque[_Waiting] = field(default_factory=deque)
+    _has_windows: bool = False  # a flush of windows is going on: one at a time
     _flushing: dict[UUID, list[_Waiting]] = field(default_factory=dict)  # by batch
     _queued: int = 0
-    _began: float = 0.0  # the last flush that was
+    _began: float = 0.0  # the last flush of reports that was
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _counts: Counter[Account] = field(default_factory=Counter)
     _doubts: dict[UUID, Counter[Account]] = field(default_factory=dict)
@@ -95,7 +101,8 @@ class Intake:
                 self._shed(row, self._counts)
             done.set_result([Outcome.NOT_DURABLE] * len(rows))
             return
-        self._queue.append(_Waiting(rows, done, asyncio.get_running_loop().time()))
+        queue = self._windows if any(isinstance(row, Sample) for row in rows) else self._queue
+        queue.append(_Waiting(rows, done, asyncio.get_running_loop().time()))
         self._queued += len(rows)
         if not self._wake.is_set():
             self._wake.set()
@@ -106,7 +113,7 @@ class Intake:
         while True:
             await asyncio.sleep(0.25)
             latest = loop.time() - self.patience
-            for waiting_ in (self._queue, *self._flushing.values()):
+            for waiting_ in (self._queue, self._windows, *self._flushing.values()):
                 for waiting in waiting_:  # in the order they came
                     if waiting.since >= latest:
                         break
@@ -121,18 +128,32 @@ class Intake:
         """Flush for ever. Several may run; each takes what is queued when it comes round."""
         seen = 0
         while True:
-            if not self._queue:
+            if not self._queue and not self._may_flush_windows():
                 self._wake.clear()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), 1.0)
+            if self._may_flush_windows():
+                await self._flush_windows()
+                continue
             if not self._queue and not self._counts:
                 continue  # the other flusher took it
             comes = len(self._queue) != seen
             seen = len(self._queue)
-            if self._flushing and comes and not self._wants_another():
+            is_flushing = len(self._flushing) > self._has_windows
+            if is_flushing and comes and not self._wants_another():
                 await asyncio.sleep(_LOOK)
                 continue
             await self._flush_queued()
+
+    def _may_flush_windows(self) -> bool:
+        return bool(self._windows) and not self._has_windows
+
+    async def _flush_windows(self) -> bool:
+        self._has_windows = True
+        try:
+            return await self._flush(self._windows)
+        finally:
+            self._has_windows = False
 
     def _wants_another(self) -> bool:
         """Whether what waits should not wait for the flush that is going on."""
@@ -141,29 +162,37 @@ class Intake:
 
     async def drain(self) -> None:
         """Flush until nothing waits: the last thing before the pool is closed."""
+        while self._windows and await self._flush_windows():
+            pass
         while (self._queue or self._counts) and await self._flush_queued():
             pass
-        while self.spool is not None and (self._queue or self._counts):
-            before = len(self._queue)
-            await self._flush_queued()  # into the spool
-            if before == len(self._queue):
+        while self.spool is not None and (self._queue or self._windows or self._counts):
+            before = len(self._queue) + len(self._windows)
+            await (
+                self._flush_windows() if self._windows else self._flush_queued()
+            )  # into the spool
+            if before == len(self._queue) + len(self._windows):
                 break
         await self._settle_doubts()
         if self._doubts:
             log.error("doubts.lost", batches=len(self._doubts))
 
     async def _flush_queued(self) -> bool:
+        self._began = asyncio.get_running_loop().time()
+        return await self._flush(self._queue)
+
+    async def _flush(self, queue: deque[_Waiting]) -> bool:
         """Take what is queued and store it; False if Postgres did not take all of it."""
         taken: list[_Waiting] = []
         size = 0
-        while self._queue and (not taken or size + len(self._queue[0].rows) <= BATCH):
-            taken.append(self._queue.popleft())
+        while queue and (not taken or size + len(queue[0].rows) <= BATCH):
+            taken.append(queue.popleft())
             size += len(taken[-1].rows)
         batch = Batch([row for waiting in taken for row in waiting.rows], self._counts)
         self._counts = Counter()
         self._flushing[batch.id] = taken
-        self._began = asyncio.get_running_loop().time()
-        late = bool(taken) and self._began - taken[0].since > _STALL
+        began = asyncio.get_running_loop().time()
+        late = bool(taken) and began - taken[0].since > _STALL
         stored = False
         try:
             # Once it is known to be away, replaying asks whether it is back: nobody waits for that here.
