@@ -23,7 +23,8 @@ class Usual:
     _told: dict[Of, tuple[Class, date]] = field(default_factory=dict)
 
     def learn(self, classed: Iterable[tuple[Sighting, Class]], today: date) -> dict[Of, Class]:
-        """What is to be told now: what became usual, and once a day what still is."""
+        """What is to be told now: what became usual, and once a day what still is. Where that is not written
+        down after all it costs something, and is told again the next day."""
         found: dict[Of, Class] = {}
         for one, class_ in classed:
             if one.chain is None:

@@ -25,9 +25,7 @@ from collector.store.connect import STORE_DOWN, Connection
 log = structlog.get_logger()
 HOSTS_AT_ONCE = 64  # most of them wait for room to ask
 _LOOKS = 3  # ago: a flush that took its ids then has committed by now
-_MOST_SIGHTINGS = (
-    5_000  # that one look reads, the newest: in a storm a new leaf is among those, or the next
-)
+_MOST_SIGHTINGS = 5_000  # that one look reads: in a storm a new leaf is among the newest
 _FORGET = timedelta(hours=1)
 
 

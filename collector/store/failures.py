@@ -178,7 +178,8 @@ def _only_delivered(one: Entry) -> tuple[object, ...]:
 
 
 def _columns(row: Row) -> Columns:
-    """Those that rows share which differ only in sender and time."""
+    """Those that rows share which differ only in sender and time. A thin one says nothing of what only a
+    violation has."""
     v = row.violation
     project, is_weak, leaf = (
         row.project,
