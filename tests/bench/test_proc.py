@@ -72,8 +72,10 @@ def test_who_stands_still_goes_on_when_the_bench_is_killed(family: tuple[int, in
         [sys.executable, "-c", _BENCH, str(family[0])], stdout=subprocess.PIPE, cwd=ROOT
     )
     with bench:
-        assert bench.stdout
-        bench.stdout.readline()
-        assert _states(family) == ["T", "T"]
-        bench.kill()
+        try:
+            assert bench.stdout
+            bench.stdout.readline()
+            _until(family, "T")  # a signal takes its time
+        finally:
+            bench.kill()
     _until(family, "S", "R")
