@@ -30,7 +30,7 @@ from bench.targets import Verdict
 from collector.errors import PinfallError
 
 EXAMPLES = """examples:
-  ./pinfall bench ingest                          nine rounds, about eight minutes
+  ./pinfall bench ingest                          nine rounds, about nine minutes
   ./pinfall bench ingest --rounds 3 --out out     a look; out/ingest.json, out/ingest.svg
   ./pinfall bench ingest --data /mnt/disk         measure that disk
   ./pinfall bench ingest --whole                  with every violation a row of its own

@@ -92,7 +92,8 @@ async def flush(
     )
     more = _More()
     async with spending(known.budget) as take, _transaction(connection, is_more):
-        whole = _whole(at_once, detailed, take, new)
+        has_room = _room(detailed, take)
+        whole = _whole(at_once, detailed, has_room, new)
         told = await failures.deliver(
             connection, batch, now, at_once, whole, others, repeats, counts, new, known.usual
         )
@@ -102,7 +103,7 @@ async def flush(
         elif is_more:
             fresh = [row for row in entries if row.delivery.key in recorded]
             more = await _add_more(connection, fresh, known, now)
-    known.budget.give_back(_unused(at_once, whole, recorded))
+    known.budget.give_back(_unused(detailed, has_room, recorded))
     if told.is_new and recorded:
         known.learn(new.ids, now.date())
     known.learn(more.touched, now.date())
@@ -132,7 +133,8 @@ async def store_violations(
     new = _new_content(detailed, known, now.date())
     await content.add(connection, new, now, now.date())
     touched = await _add_signatures(connection, rows, known, now.date())
-    await failures.add(connection, rows, _whole(rows, detailed, take, new), known.usual)
+    whole = _whole(rows, detailed, _room(detailed, take), new)
+    await failures.add(connection, rows, whole, known.usual)
     return [*new.ids, *touched]
 
 
@@ -159,13 +161,13 @@ async def _add_more(
 
 
 def _unused(
-    rows: Sequence[Row], whole: Sequence[bool], recorded: AbstractSet[bytes]
+    detailed: Sequence[Row], has_room: Sequence[bool], recorded: AbstractSet[bytes]
 ) -> Counter[Slot]:
     """Room that was taken for what turned out to be a duplicate: the next batch has it."""
     return Counter(
         (row.signature, hour_of(row.received_at))
-        for row, is_whole in zip(rows, whole, strict=True)
-        if is_whole and row.delivery.key not in recorded
+        for row, has in zip(detailed, has_room, strict=True)
+        if has and row.delivery.key not in recorded
     )
 
 
@@ -267,9 +269,14 @@ async def _add_signatures(
     return list(new)
 
 
-def _whole(rows: Sequence[Row], detailed: Sequence[Row], take: Take, new: Content) -> list[bool]:
+def _room(detailed: Sequence[Row], take: Take) -> list[bool]:
+    return take([row.signature for row in detailed], [row.received_at for row in detailed])
+
+
+def _whole(
+    rows: Sequence[Row], detailed: Sequence[Row], has_room: list[bool], new: Content
+) -> list[bool]:
     """Which of the rows are stored whole. detailed: those of them that may be, in the same order."""
-    has_room = take([row.signature for row in detailed], [row.received_at for row in detailed])
     if new and not all(has_room):
         has_room = _bringing(new, detailed, has_room)
     if len(detailed) == len(rows):

@@ -181,12 +181,9 @@ def _columns(row: Row) -> Columns:
     """Those that rows share which differ only in sender and time. A thin one says nothing of what only a
     violation has."""
     v = row.violation
-    project, is_weak, leaf = (
-        row.project,
-        row.delivery.grade is Grade.WEAK,
-        str(v.leaf) if v.leaf else None,
-    )
-    under = (project, row.signature, row.app_key, row.environment, v.dialect, v.kind, v.name)
+    is_weak = row.delivery.grade is Grade.WEAK
+    leaf = str(v.leaf) if v.leaf else None
+    under = (row.project, row.signature, row.app_key, row.environment, v.dialect, v.kind, v.name)
     app = (v.app_id, v.app_version, v.platform)
     whole = (
         (*under, v.noted_host, v.port, v.enforced, v.blocked, is_weak),
@@ -202,4 +199,4 @@ def _columns(row: Row) -> Columns:
         (*app, None, None, None),
         (v.occurrences, row.pin_set, None, chain, v.test, None, v.weight, None, leaf),
     )
-    return Columns(whole, thin, (project, v.name, v.kind.value, chain or b""))
+    return Columns(whole, thin, (row.project, v.name, v.kind.value, chain or b""))

@@ -12,9 +12,8 @@ import msgspec
 from collector.fingerprint import Delivery
 from collector.model import Chain, Dialect, ProjectId, Violation
 
-Parts = tuple[
-    tuple[object, ...], tuple[object, ...], tuple[object, ...]
-]  # of a row, as they are sent
+# Of a row, as they are sent.
+Parts = tuple[tuple[object, ...], tuple[object, ...], tuple[object, ...]]
 
 
 class Columns(NamedTuple):

@@ -201,3 +201,16 @@ async def test_a_storm_does_not_hide_a_chain_that_comes_after_it(pool: asyncpg.P
     found = "SELECT count(DISTINCT c.id) FROM violation v JOIN chain c ON c.id = v.validated_chain"
     assert await pool.fetchval(found) == 2
     assert await pool.fetchval("SELECT count(*) FROM sighting") == 8
+
+
+async def test_a_duplicate_that_brings_something_gives_back_no_room_that_it_did_not_take(
+    pool: asyncpg.Pool,
+) -> None:
+    key = await project(pool)
+    known = Known(budget=Budget(most=1))
+    one = row(trustkit_ios(), key=key)
+    async with pool.acquire() as connection:
+        await flush(connection, [one], {}, uuid4(), known, NOON)
+        known.touched.clear()  # as it happens when there is too much of it
+        await flush(connection, [one], {}, uuid4(), known, NOON)
+    assert not known.budget.has_room(one.signature, NOON)

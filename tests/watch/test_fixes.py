@@ -78,9 +78,8 @@ async def test_a_declaration_that_names_the_old_chain_is_the_fix(story: Story) -
 async def test_who_failed_before_the_fix_does_not_hold_back_its_end(
     story: Story, late: bool
 ) -> None:
-    story.site.collector.ingest.taking.intake.known.budget.most = (
-        1  # whether they are stored whole or not
-    )
+    # Whether they are stored whole or not.
+    story.site.collector.ingest.taking.intake.known.budget.most = 1
     await broken(story)
     await story.probed(story.old)
     told = story.clock.now - 10 * MINUTE
