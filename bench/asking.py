@@ -125,7 +125,7 @@ def _cpu(*roots: int) -> float:
 
 
 def _foreign() -> float:
-    return proc.busy_seconds() - _cpu(os.getpid())
+    return proc.busy_seconds()[0] - _cpu(os.getpid())
 
 
 @dataclass(slots=True)

@@ -44,8 +44,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=4.0, help="of a round (default: 4)")
     parser.add_argument("--connections", type=int, default=256, help="default: 256")
     parser.add_argument(
-        "--retries", type=int, default=18, help="noisy rounds repeated in all (default: 18)"
-    )
+        "--retries", type=int, default=18,
+        help="noisy rounds repeated, of those in closed loop and of those in open loop each (default: 18)",
+    )  # fmt: skip
     parser.add_argument(
         "--rest", type=float, default=30.0,
         help="seconds that contestants are given to come to rest before a round (default: 30)",
@@ -111,6 +112,7 @@ class _Series:
         self._measured = measured
         self._pids: dict[str, int] = {}
         self._usual: dict[str, float] = {}
+        self._left = 0  # noisy rounds that may be repeated
         self.repeated = 0
 
     def run(self, contestants: Sequence[Contestant]) -> tuple[By, By]:
@@ -126,6 +128,7 @@ class _Series:
 
     def _turns(self, contestants: Sequence[Contestant], rate: float | None) -> By:
         by: By = {c.name: [] for c in contestants}
+        self._left = self._told.retries
         for number in range(self._told.rounds):
             # Another one is first each time, so that none always follows the same.
             shift = number % len(contestants)
@@ -137,7 +140,8 @@ class _Series:
         """The round with the least foreign load of a few."""
         best = self._round(c, place, self._told.seconds, rate)
         tries = 1
-        while best.is_noisy and tries < 3 and self.repeated < self._told.retries:
+        while best.is_noisy and tries < 3 and self._left:
+            self._left -= 1
             self.repeated += 1
             tries += 1
             again = self._round(c, f"{place} again", self._told.seconds, rate)

@@ -87,11 +87,12 @@ def cpu_seconds(pids: Iterable[int]) -> float:
     return ticks / _TICKS
 
 
-def busy_seconds() -> float:
-    """CPU that all processes of the machine used until now, and what the host took away."""
+def busy_seconds() -> tuple[float, float]:
+    """CPU that all processes of the machine used until now, with what the host took away; and that alone."""
     with Path("/proc/stat").open() as file:
         values = [int(value) for value in file.readline().split()[1:]]
-    return (values[_USER] + values[_NICE] + values[_SYSTEM] + values[_STEAL]) / _TICKS
+    stolen = values[_STEAL] / _TICKS
+    return (values[_USER] + values[_NICE] + values[_SYSTEM]) / _TICKS + stolen, stolen
 
 
 def resident_bytes(pid: int) -> int:

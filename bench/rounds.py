@@ -24,7 +24,8 @@ class _Snapshot:
     """CPU seconds until now."""
 
     at: float
-    busy: float
+    busy: float  # with what was stolen
+    stolen: float
     own: float
     generator: float
     postgres: float
@@ -35,7 +36,7 @@ def _snapshot(generator: int, postgres: int, server: int) -> _Snapshot:
     cpu = {pid: proc.cpu_seconds([pid]) for pid in proc.descendants(server)}
     return _Snapshot(
         time.perf_counter(),
-        proc.busy_seconds(),
+        *proc.busy_seconds(),
         proc.cpu_seconds(proc.descendants(os.getpid())),
         proc.cpu_seconds([generator]),
         proc.cpu_seconds(proc.descendants(postgres)),
@@ -46,8 +47,9 @@ def _snapshot(generator: int, postgres: int, server: int) -> _Snapshot:
 @dataclass(slots=True, kw_only=True)
 class Measured:
     """One round. rate: answers with 2xx a second. Loads are in cores, costs in microseconds of CPU
-    a report. lost, doubled, whole: None where nothing has to be kept. whole: the share that was stored as
-    rows of violations, and not only counted."""
+    a report. foreign: of others here, and of other guests of the host. lost, doubled, whole: None where
+    nothing has to be kept. whole: the share that was stored as rows of violations, and not only
+    counted."""
 
     contestant: str
     kind: str  # closed or open
@@ -156,7 +158,8 @@ def measure(
         contestant=contestant.name,
         kind="closed" if rate is None else "open",
         rate=seen["answered"] / seen["seconds"],
-        foreign=max(busy - own, 0.0) / took,
+        # What is stolen from a process while it runs is in its own time, too, and not in the difference.
+        foreign=max(busy - own, last.stolen - first.stolen) / took,
         generator=spent[0] / took,
         server=shares,
         postgres=spent[2] / took,
