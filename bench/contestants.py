@@ -91,7 +91,9 @@ def collector(
 
 
 @contextlib.contextmanager
-def all_of_them(postgres: Postgres, *, whole: bool = False) -> Iterator[list[Contestant]]:
+def all_of_them(
+    postgres: Postgres, *, whole: bool = False, own_cores: bool = False
+) -> Iterator[list[Contestant]]:
     with contextlib.ExitStack() as stack:
         port = free_port()
         arguments = ["-m", "bench.servers", "bare", str(port)]
@@ -103,7 +105,7 @@ def all_of_them(postgres: Postgres, *, whole: bool = False) -> Iterator[list[Con
         serve = ["-m", "collector", "serve"]
         for name, database, arguments, keeps in (
             (PIPELINE, "pipeline", ["-m", "bench.servers", "pipeline"], False),
-            (DURABLE, "durable", serve, True),
+            (DURABLE, "durable", [*serve, *(["--own-cores"] if own_cores else [])], True),
             (TWO, "two", [*serve, "--workers", "2"], True),
         ):
             if name != TWO or takes_workers():

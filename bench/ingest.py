@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import sys
 from collections.abc import Callable, Sequence
 from statistics import median
 
-from bench import machine, report, targets
+from bench import machine, proc, report, targets
 from bench.contestants import BARE, DURABLE, INSERTS, PIPELINE, TWO, Contestant, all_of_them
 from bench.database import kept, postgres
 from bench.processes import generator
@@ -28,12 +29,14 @@ from bench.rounds import QUIET, Measured, measure
 from bench.stats import paired_ratio
 from bench.targets import Verdict
 from collector.errors import PinfallError
+from collector.workers.cores import share_out
 
 EXAMPLES = """examples:
   ./pinfall bench ingest                          nine rounds, about nine minutes
   ./pinfall bench ingest --rounds 3 --out out     a look; out/ingest.json, out/ingest.svg
   ./pinfall bench ingest --data /mnt/disk         measure that disk
   ./pinfall bench ingest --whole                  with every violation a row of its own
+  ./pinfall bench ingest --own-cores              with a core for the worker alone
 """
 _WARM = 1.5  # seconds of load before the first round, not counted
 By = dict[str, list[Measured]]
@@ -56,13 +59,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="no row budget: a storm's first minutes for ever (default: as `serve` does, the first 1,000 "
         "violations of a signature and hour are stored whole, the rest is counted)",
     )  # fmt: skip
+    parser.add_argument(
+        "--own-cores",
+        action="store_true",
+        help="durable is `serve --own-cores`, and PostgreSQL keeps off its worker's core, too",
+    )
 
 
 def run(told: argparse.Namespace) -> int:
     with postgres(told.data) as database, generator() as load:
         about = machine.describe(database)
         print(machine.line(about), file=sys.stderr)
-        with all_of_them(database, whole=told.whole) as contestants:
+        if told.own_cores:
+            _, others = share_out(os.sched_getaffinity(0), 1)
+            proc.keep_to(database.pid, others)
+        with all_of_them(database, whole=told.whole, own_cores=told.own_cores) as contestants:
             series = _Series(told, lambda *a, **k: measure(load, database.pid, *a, **k))
             closed, opened = series.run(contestants)
             _check_stub(contestants)
@@ -84,6 +95,7 @@ def run(told: argparse.Namespace) -> int:
             "seconds": told.seconds,
             "connections": told.connections,
             "whole": told.whole,
+            "own_cores": told.own_cores,
         },
         "rounds": [dataclasses.asdict(m) for m in rounds],
     }

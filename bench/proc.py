@@ -78,6 +78,13 @@ def standing_still(*roots: int) -> Iterator[None]:
             stopper.stdin.close()
 
 
+def keep_to(root: int, cores: Iterable[int]) -> None:
+    """A process, all below it, and those that come later, use these cores only."""
+    for pid in descendants(root):
+        with contextlib.suppress(ProcessLookupError):
+            os.sched_setaffinity(pid, cores)
+
+
 def cpu_seconds(pids: Iterable[int]) -> float:
     """User and system time until now, with that of their children that ended."""
     ticks = 0

@@ -145,12 +145,14 @@ async def collecting(
     resolve: Resolve = system_resolver,
     *,
     by_itself: bool = True,
+    own_cores: Sequence[int] = (),
 ) -> AsyncIterator[Collector]:
     """Run a collector for the life of the block.
 
     Resources open in order and close in reverse: the public listener first, which lets requests in
     flight finish; then what waits is flushed; the pool last. With workers, processes of their own
-    stand where the public listener would, and this one does all the rest; ``starter`` starts them.
+    stand where the public listener would, and this one does all the rest; ``starter`` starts them,
+    each on one of ``own_cores``, if there are any.
     channels None: those of ``pinfall.toml``. by_itself False: background tasks wait for ``tick``, for one
     whose clock is put forward. Raises PinfallError where it cannot start.
     """
@@ -169,7 +171,9 @@ async def collecting(
         if workers:
             public = stack.enter_context(reserved(settings.public_address))
             address = replace(settings.public_address, port=int(public.getsockname()[1]))
-            fleet = Fleet(workers, lambda link, n: command(link, n, address), core.metrics, starter)
+            fleet = Fleet(
+                workers, lambda link, n: command(link, n, address), core.metrics, starter, own_cores
+            )
         prober = Prober(core.pool, clock, config.hosts, resolve)
         await stack.enter_async_context(prober.running())
         poster = await stack.enter_async_context(opened(clock))

@@ -31,10 +31,12 @@ from collector.logs import set_up_logs
 from collector.settings import Settings, load_settings
 from collector.store.migrate import head, migrate, revision
 from collector.web.descriptors import raise_limit
+from collector.workers import cores
 
 EXAMPLES = """examples:
   PINFALL_DATABASE_URL=postgresql://pinfall@db/pinfall pinfall serve --migrate
   PINFALL_DATABASE_URL=postgresql://pinfall@db/pinfall pinfall serve --workers 4
+  PINFALL_DATABASE_URL=postgresql://pinfall@db/pinfall pinfall serve --workers 3 --own-cores
 """
 _MOST_WORKERS = 64
 # A quarter of a processor is left to this process beside a busy worker, so that it counts and pages also in a
@@ -53,6 +55,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="processes that take reports, about one a core; 0: this one does, with less memory and longer waits "
         "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--own-cores",
+        action="store_true",
+        help="each worker has one of the machine's last cores to itself, and this process keeps off them: for a "
+        "machine that has nothing else to do than this and its PostgreSQL, which you keep off them, too "
+        "(taskset, CPUAffinity=)",
     )
 
 
@@ -82,6 +91,7 @@ def run(told: argparse.Namespace) -> int:
     settings = load_settings()
     set_up(settings)
     url = database_url(settings)
+    own_cores = cores.leave(told.workers) if told.own_cores else []
     try:
         found = asyncio.run(revision(url))
     except StoreError:
@@ -104,7 +114,8 @@ def run(told: argparse.Namespace) -> int:
     with ThreadPoolExecutor(1, "starter") as starter:
         if told.workers:
             _make_way(starter)
-        return serving(collecting(settings, workers=told.workers, starter=starter), ready)
+        collector = collecting(settings, workers=told.workers, starter=starter, own_cores=own_cores)
+        return serving(collector, ready)
 
 
 def _make_way(starter: ThreadPoolExecutor) -> None:

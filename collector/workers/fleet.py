@@ -16,7 +16,7 @@ import structlog
 from collector.background import running
 from collector.errors import PinfallError
 from collector.metrics import Metrics
-from collector.workers import merge
+from collector.workers import cores, merge
 from collector.workers.link import Failed, Snapshot, hear
 from collector.workers.worker import Worker, pause
 
@@ -34,7 +34,7 @@ _LOOK = 0.02  # between looks whether a worker that hung up has ended
 
 class Fleet:
     """``start``: (descriptor, number) to the command line of a worker. ``starter``: whose thread starts
-    them, and whose priority they have; None: any.
+    them, and whose priority they have; None: any. ``own_cores``: one for each worker, or none.
 
     ``past``: what workers counted that are no more. Sums never go down when a worker does; what it
     counted after its last snapshot, of about a second, is in the ledger alone.
@@ -46,8 +46,10 @@ class Fleet:
         start: Callable[[int, int], Sequence[str]],
         metrics: Metrics,
         starter: Executor | None = None,
+        own_cores: Sequence[int] = (),
     ) -> None:
         self.size = workers
+        self._cores = own_cores
         self.past = merge.Sums()
         self._start = start
         self._metrics = metrics
@@ -179,7 +181,8 @@ class Fleet:
             ours.setblocking(False)
             with theirs:
                 line = self._start(theirs.fileno(), worker.number)
-                start = partial(_start, line, theirs.fileno())
+                core = self._cores[worker.number - 1] if self._cores else None
+                start = partial(_start, line, theirs.fileno(), core)
                 process = await asyncio.get_running_loop().run_in_executor(self._starter, start)
             worker.process = process
             if self._stopping.is_set():
@@ -245,8 +248,11 @@ class Fleet:
         await asyncio.wait(ended)
 
 
-def _start(line: Sequence[str], link: int) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(line, pass_fds=(link,), stdin=subprocess.DEVNULL)
+def _start(line: Sequence[str], link: int, core: int | None) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(line, pass_fds=(link,), stdin=subprocess.DEVNULL)
+    if core is not None:
+        cores.give(process.pid, core)
+    return process
 
 
 async def _ended(process: subprocess.Popen[bytes]) -> int:

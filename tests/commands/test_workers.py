@@ -13,6 +13,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -348,3 +349,36 @@ def test_a_number_of_workers_that_is_none(told: str) -> None:
 
 def test_help_shows_workers_by_example() -> None:
     assert "pinfall serve --workers 4" in pinfall("serve", "--help").stdout
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core is all there is")
+async def test_a_worker_may_have_a_core_of_its_own(
+    database_url: str, key: str, tmp_path: Path
+) -> None:
+    *others, last = sorted(os.sched_getaffinity(0))
+    with serve(database_url, key, tmp_path, workers=1, more=["--own-cores"]) as started:
+        for lives in (1, 2):
+            until(partial(_has_lived, started, lives), "a worker")
+            worker = started.workers()[1]
+            assert (await post_all(started, _bodies(1, f"life {lives}")))[0][0] == 200
+            assert _cores(worker) == {last}
+            os.kill(worker, signal.SIGKILL)
+        assert _cores(started.process.pid) == set(others)
+
+
+def _has_lived(serving: Serve, lives: int) -> bool:
+    return len(serving.events("worker.started")) == lives
+
+
+def _cores(pid: int) -> set[int]:
+    """Those that its threads may use, all together."""
+    threads = [int(entry.name) for entry in Path(f"/proc/{pid}/task").iterdir()]
+    return {core for thread in threads for core in os.sched_getaffinity(thread)}
+
+
+@pytest.mark.parametrize(("workers", "words"), [("0", "--workers 1"), ("64", "more cores than")])
+def test_cores_of_their_own_are_not_always_to_be_had(workers: str, words: str) -> None:
+    env = environment(PINFALL_DATABASE_URL="postgresql://u@127.0.0.1:1/x")
+    told = pinfall("serve", "--workers", workers, "--own-cores", env=env)
+    assert (told.returncode, told.stderr.count("\n")) == (1, 1)
+    assert words in told.stderr

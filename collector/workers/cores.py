@@ -1,0 +1,45 @@
+"""A processor core of its own for each worker.
+
+A worker that shares a core with PostgreSQL waits for it while reports wait for the worker; what that costs is
+seen in the slowest answers (`./pinfall bench ingest`, and with `--own-cores`).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Collection
+from contextlib import suppress
+
+from collector.errors import PinfallError
+
+
+def share_out(cores: Collection[int], workers: int) -> tuple[list[int], set[int]]:
+    """(the core of each worker, those that are left for all others). The last ones are the workers':
+    the first has more interrupts to see to. Raises PinfallError where none would be left."""
+    if len(cores) <= workers:
+        raise PinfallError(
+            f"--own-cores needs more cores than workers: there are {len(cores)} for {workers}"
+        )
+    told = sorted(cores)
+    return told[-workers:], set(told[:-workers])
+
+
+def leave(workers: int) -> list[int]:
+    """Keep off the workers' cores from now on, with every thread that begins later; which those are.
+    Raises PinfallError."""
+    if sys.platform != "linux":
+        raise PinfallError("--own-cores is for Linux only")
+    if not workers:
+        raise PinfallError("--own-cores needs --workers 1 or more")
+    own, others = share_out(os.sched_getaffinity(0), workers)
+    with suppress(OSError):  # where that is forbidden, all share as before
+        os.sched_setaffinity(0, others)
+    return own
+
+
+def give(pid: int, core: int) -> None:
+    """To a process that has just started: threads that it makes later stay there, too."""
+    if sys.platform == "linux":
+        with suppress(OSError):  # it has ended, or that is forbidden
+            os.sched_setaffinity(pid, {core})
