@@ -1,7 +1,6 @@
 """A processor core of its own for each worker.
 
-A worker that shares a core with PostgreSQL waits for it while reports wait for the worker; what that costs is
-seen in the slowest answers (`./pinfall bench ingest`, and with `--own-cores`).
+A worker that shares a core with PostgreSQL waits for it while reports wait for the worker.
 """
 
 from __future__ import annotations
