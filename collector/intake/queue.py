@@ -168,9 +168,8 @@ class Intake:
             pass
         while self.spool is not None and (self._queue or self._windows or self._counts):
             before = len(self._queue) + len(self._windows)
-            await (
-                self._flush_windows() if self._windows else self._flush_queued()
-            )  # into the spool
+            go_on = self._flush_windows if self._windows else self._flush_queued
+            await go_on()  # into the spool
             if before == len(self._queue) + len(self._windows):
                 break
         await self._settle_doubts()

@@ -8,9 +8,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Collection
-from contextlib import suppress
+
+import structlog
 
 from collector.errors import PinfallError
+
+log = structlog.get_logger()
 
 
 def share_out(cores: Collection[int], workers: int) -> tuple[list[int], set[int]]:
@@ -32,13 +35,22 @@ def leave(workers: int) -> list[int]:
     if not workers:
         raise PinfallError("--own-cores needs --workers 1 or more")
     own, others = share_out(os.sched_getaffinity(0), workers)
-    with suppress(OSError):  # where that is forbidden, all share as before
+    try:
         os.sched_setaffinity(0, others)
+    except OSError as error:
+        raise PinfallError(f"--own-cores: no core may be chosen here: {error.strerror}") from None
+    log.info("cores.own", workers=own, others=sorted(others))
     return own
 
 
 def give(pid: int, core: int) -> None:
-    """To a process that has just started: threads that it makes later stay there, too."""
+    """To a process that has just started: threads that it makes later stay there, too. Where the core is to be
+    had no more, it shares those of the first process."""
     if sys.platform == "linux":
-        with suppress(OSError):  # it has ended, or that is forbidden
+        try:
             os.sched_setaffinity(pid, {core})
+        except ProcessLookupError:
+            pass  # it has ended, which is told elsewhere
+        except OSError as error:
+            so = "this worker shares the first process' cores: restart serve, or leave out --own-cores"
+            log.warning("core.not_given", pid=pid, core=core, error=error.strerror, so=so)
