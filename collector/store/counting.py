@@ -30,13 +30,15 @@ async def stop(connection: Connection) -> None:
     await connection.execute("SELECT pg_advisory_xact_lock(hashtext('pinfall.count'))")
 
 
-# A row that waits names what one flush stored. Some of these are gone before they are counted.
-_WAITING = f"""
+# A row that waits names what one flush stored. Some of these are gone before they are counted. By their
+# places: what was emptied a moment ago is believed to be empty, and joined row by row with what is read anew
+# for each of them.
+WAITING = f"""
 WITH first AS (
-    SELECT id, sum(cardinality(sightings)) OVER (ORDER BY id) - cardinality(sightings) AS before
-    FROM (SELECT * FROM waiting ORDER BY id LIMIT $1) AS oldest
+    SELECT ctid, sum(cardinality(sightings)) OVER (ORDER BY id) - cardinality(sightings) AS before
+    FROM (SELECT ctid, * FROM waiting ORDER BY id LIMIT $1) AS oldest
 ), taken AS (
-    DELETE FROM waiting USING first WHERE waiting.id = first.id AND before < $1
+    DELETE FROM waiting WHERE ctid = ANY(ARRAY(SELECT ctid FROM first WHERE before < $1))
     RETURNING sightings
 )
 SELECT {_SIGHTING} FROM sighting WHERE id = ANY(ARRAY(SELECT unnest(sightings) FROM taken)) ORDER BY id
@@ -45,7 +47,7 @@ SELECT {_SIGHTING} FROM sighting WHERE id = ANY(ARRAY(SELECT unnest(sightings) F
 
 async def waiting(connection: Connection, most: int) -> list[Sighting]:
     """Some, oldest first: those of flushes until there are ``most``. They do not wait any more."""
-    return [_sighting(row) for row in await connection.fetch(_WAITING, most)]
+    return [_sighting(row) for row in await connection.fetch(WAITING, most)]
 
 
 def _sighting(row: asyncpg.Record) -> Sighting:
