@@ -58,13 +58,14 @@ async def fill(pool: asyncpg.Pool, flushes: int) -> None:
         WITH stored AS (
             INSERT INTO sighting (project, host, kind, install, estimated, leaf, signature, network,
                 operator_network, received_at, environment, app, app_version, platform, pin_set)
-            SELECT 1, 'api.example.com', 'pin_mismatch', convert_to('i' || n, 'UTF8'), false, 'sha256/x', '\\x01', '\\x02', '\\x03',
-                $1::timestamptz + n * interval '1 second', 'production', 'a', '1', 'IOS', '\\x04'
+            SELECT 1, 'api.example.com', 'pin_mismatch', convert_to('i' || n, 'UTF8'), false, 'sha256/x', '\\x01',
+                '\\x02', '\\x03', $1::timestamptz + n * interval '1 second', 'production', 'a', '1', 'IOS', '\\x04'
             FROM generate_series(0, 2 * $2::int - 1) AS n ORDER BY n RETURNING id
         )
         INSERT INTO waiting (sightings)
-        SELECT array_agg(id ORDER BY id) FROM (SELECT id, (row_number() OVER (ORDER BY id) - 1) / 2 AS flush FROM stored)
-            AS numbered GROUP BY flush ORDER BY flush
+        SELECT array_agg(id ORDER BY id) FROM (
+            SELECT id, (row_number() OVER (ORDER BY id) - 1) / 2 AS flush FROM stored
+        ) AS numbered GROUP BY flush ORDER BY flush
         """,
         NOON,
         flushes,
