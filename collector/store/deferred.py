@@ -27,18 +27,20 @@ async def add(connection: Connection, rows: Sequence[Row], frames: Sequence[byte
         await connection.execute(_ADD, *columns(told))
 
 
-# One of each network, then the second of each, and so on: whoever fills the table waits for everybody.
-_NEXT = """
-SELECT id, frame FROM deferred WHERE id IN (
-    SELECT id FROM (
-        SELECT id, row_number() OVER (PARTITION BY network ORDER BY id) AS turn FROM deferred
+# One of each network, then the second of each, and so on: whoever fills the table waits for everybody. By their
+# places: where the table is believed to be empty, as it was a moment ago, each row of it would be compared
+# with each that is next.
+NEXT = """
+SELECT id, frame FROM deferred WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM (
+        SELECT ctid, id, row_number() OVER (PARTITION BY network ORDER BY id) AS turn FROM deferred
     ) AS turns ORDER BY turn, id LIMIT $1
-) ORDER BY id
+)) ORDER BY id
 """
 
 
 async def next_ones(connection: Connection, most: int) -> list[asyncpg.Record]:
-    return await connection.fetch(_NEXT, most)
+    return await connection.fetch(NEXT, most)
 
 
 async def remove(connection: Connection, ids: Sequence[int]) -> None:
