@@ -46,6 +46,7 @@ IDLE = timedelta(days=30)  # then a host that nobody registered is released
 PROPOSALS = timedelta(days=3)  # that a host is proposed for, after its last report
 
 _FOLDING = 30.0  # seconds of one round
+_REST = 2.0  # times what a fold took: requests want the cores that it had
 _DELETING = 1800.0  # seconds of one round, of an hour
 _TRIES = 5  # to drop a partition that is being read, until the next round
 _PAUSE = 1.0
@@ -152,7 +153,7 @@ async def _drop_partitions(connection: Connection, day: date) -> None:
 
 
 async def fold(pool: asyncpg.Pool, seconds: float = _FOLDING) -> None:
-    """Fold all that was appended, some of each kind in turn; for about so many seconds."""
+    """Fold all that was appended, some of each kind in turn, with rests; for about so many seconds."""
     loop = asyncio.get_running_loop()
     until = loop.time() + seconds
     waiting: dict[Callable[[Connection, int], Awaitable[int | None]], int] = {
@@ -161,7 +162,9 @@ async def fold(pool: asyncpg.Pool, seconds: float = _FOLDING) -> None:
     async with pool.acquire() as connection:
         while waiting and loop.time() < until:
             for step, after in list(waiting.items()):
+                began = loop.time()
                 last = await step(connection, after)
+                await asyncio.sleep(_REST * (loop.time() - began))
                 if last is None:
                     del waiting[step]
                 else:
