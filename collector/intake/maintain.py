@@ -19,6 +19,7 @@ from collector.store import (
     content,
     deferred,
     deliveries,
+    deltas,
     forget,
     hosts,
     ledger,
@@ -46,7 +47,6 @@ IDLE = timedelta(days=30)  # then a host that nobody registered is released
 PROPOSALS = timedelta(days=3)  # that a host is proposed for, after its last report
 
 _FOLDING = 30.0  # seconds of one round
-_REST = 2.0  # times what a fold took: requests want the cores that it had
 _DELETING = 1800.0  # seconds of one round, of an hour
 _TRIES = 5  # to drop a partition that is being read, until the next round
 _PAUSE = 1.0
@@ -164,7 +164,7 @@ async def fold(pool: asyncpg.Pool, seconds: float = _FOLDING) -> None:
             for step, after in list(waiting.items()):
                 began = loop.time()
                 last = await step(connection, after)
-                await asyncio.sleep(_REST * (loop.time() - began))
+                await asyncio.sleep(deltas.rest(loop.time() - began))
                 if last is None:
                     del waiting[step]
                 else:

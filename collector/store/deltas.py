@@ -8,6 +8,7 @@ from __future__ import annotations
 from collector.store.connect import Connection
 
 SOME = 2_000  # of one transaction: some 15 ms
+_REST, _LONGEST = 2.0, 0.1  # times what a fold took; seconds
 
 # By their places: a list of ids would be looked up one by one, or hashed against the whole table.
 _TAKING = """
@@ -30,3 +31,9 @@ async def fold_some(
             return None
         ((taken, last),) = await connection.fetch(fold, after)
     return last if taken == SOME else None
+
+
+def rest(took: float) -> float:
+    """Seconds until the next fold after one that took so many: requests want the cores that it had. Where
+    Postgres is slow, rests are short beside folds, so that these do not fall behind."""
+    return min(_REST * took, _LONGEST)

@@ -155,6 +155,11 @@ async def test_from_and_until(pool: asyncpg.Pool, clock: Clock) -> None:
         await fold(pool)
 
 
+def test_a_slow_fold_is_no_reason_to_fall_behind() -> None:
+    assert deltas.rest(0.015) == 0.03
+    assert deltas.rest(30.0) == 0.1
+
+
 async def test_a_long_line_of_deltas_is_folded_in_one_round(pool: asyncpg.Pool) -> None:
     many = 2 * deltas.SOME + 5
     for table, columns, values in (
