@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from enum import Enum
-from typing import NamedTuple
+
+import msgspec
 
 from collector.web.budget import SMALL
 
@@ -21,7 +22,6 @@ _DIGITS = 6
 _VISIBLE = bytes(range(0x20, 0x7F))
 _KEY = re.compile(rb"[A-Za-z0-9_-]{1,64}")
 _TOKEN = re.compile(rb"[A-Za-z0-9!#$&'*+.^_`|~%-]{1,64}")  # RFC 9110, 5.6.2
-_MOST_KNOWN, _SHORT_LINE = 1024, 256
 
 
 class _Is(Enum):
@@ -55,11 +55,22 @@ _KINDS = {
     b"sec-fetch-site": _Is.LONG,
     b"sec-fetch-mode": _Is.LONG,
 }
-_OWN = (_Is.ADDRESS, _Is.LENGTH, _Is.LONG)  # differ from one request to the next
-_lines: dict[bytes, tuple[_Is, bytes]] = {}  # as they were written before
+_MOST_KNOWN, _SHORT = 1024, 768  # heads that are remembered; bytes of one
+# Proxies write it in one of two ways, and a new value for each request.
+_ADDRESSES = (b"\r\nX-Forwarded-For: ", b"\r\nx-forwarded-for: ")
 
 
-class Plain(NamedTuple):
+class _Head(msgspec.Struct, frozen=True, gc=False):
+    key: str
+    address: str | None
+    agent: str | None
+    length: int
+
+
+_heads: dict[bytes, _Head] = {}  # by their bytes, without the line that tells the address
+
+
+class Plain(msgspec.Struct, frozen=True, gc=False):
     """address: the one line of X-Forwarded-For."""
 
     key: str
@@ -75,7 +86,34 @@ def read_plain(data: bytes) -> Plain | None:
     end = data.find(b"\r\n\r\n", 0, _MOST_HEAD)
     if end < 0 or len(data) > end + 4 + SMALL:
         return None
-    head = data[:end]
+    # Of one release behind one proxy heads are alike but for the address: the rest is read once.
+    rest, told = _without_address(data[:end])
+    head = _heads.get(rest) or _read(rest)
+    if head is None or (told is not None and head.address is not None):
+        return None
+    body = data[end + 4 :]
+    if not body or head.length != len(body):
+        return None
+    return Plain(head.key, head.address if told is None else told, head.agent, body)
+
+
+def _without_address(head: bytes) -> tuple[bytes, str | None]:
+    """A head without the line that tells the address, and what that says; as it is, where no such line is
+    plain."""
+    for line in _ADDRESSES:
+        start = head.find(line)
+        if start >= 0:
+            end = head.find(b"\r\n", start + 2)
+            told = head[start + len(line) : end] if end >= 0 else head[start + len(line) :]
+            if told.translate(None, _VISIBLE):
+                return head, None
+            rest = head[:start] + head[end:] if end >= 0 else head[:start]
+            return rest, told.strip(b" ").decode()
+    return head, None
+
+
+def _read(head: bytes) -> _Head | None:
+    """One that was not seen before, or is not remembered: most are of a few kinds."""
     first, *lines = head.split(b"\r\n")
     breaks = len(lines)
     # Nothing but visible ASCII, and line breaks only where the lines were told apart.
@@ -87,7 +125,7 @@ def read_plain(data: bytes) -> Plain | None:
     has_host = False
     length = address = agent = None
     for line in lines:
-        kind, value = _lines.get(line) or _line(line)
+        kind, value = _line(line)
         if kind is _Is.NOTHING:
             continue
         if kind is _Is.LENGTH and length is None:
@@ -95,33 +133,23 @@ def read_plain(data: bytes) -> Plain | None:
         elif kind is _Is.HOST and not has_host:
             has_host = True
         elif kind is _Is.ADDRESS and address is None:
-            address = value
+            address = value.decode()
         elif kind is _Is.AGENT and agent is None:
-            agent = value
+            agent = value.decode()
         elif kind is not _Is.CONNECTION or value.lower() != b"keep-alive":
             return None  # also what is LONG, and whatever is told twice
-    body = data[end + 4 :]
     if not has_host or length is None or len(length) > _DIGITS or not length.isdigit():
         return None
-    if not body or int(length) != len(body):
-        return None
-    return Plain(
-        key.decode(),
-        None if address is None else address.decode(),
-        None if agent is None else agent.decode(),
-        body,
-    )
+    told = _Head(key.decode(), address, agent, int(length))
+    if len(head) <= _SHORT:
+        if len(_heads) >= _MOST_KNOWN:
+            _heads.clear()
+        _heads[head] = told
+    return told
 
 
 def _line(line: bytes) -> tuple[_Is, bytes]:
-    """One that was not seen before, or is not remembered: most are of a few kinds."""
     name, colon, value = line.partition(b":")
     if not colon or not _TOKEN.fullmatch(name):
         return _Is.LONG, b""
-    kind = _KINDS.get(name.lower(), _Is.NOTHING)
-    told = kind, value.strip(b" ")
-    if kind not in _OWN and len(line) <= _SHORT_LINE:
-        if len(_lines) >= _MOST_KNOWN:
-            _lines.clear()
-        _lines[line] = told
-    return told
+    return _KINDS.get(name.lower(), _Is.NOTHING), value.strip(b" ")
