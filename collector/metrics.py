@@ -191,6 +191,9 @@ class Metrics:
                 self.ticks.labels(task=task, result=result)
         self._hosts: set[tuple[str, str]] = set()
         self._projects: set[str] = set()
+        # Children by what tells them apart: looking one up by its labels takes longer than counting with it.
+        self._results: dict[tuple[str, str, str], Counter] = {}
+        self._failures: dict[tuple[str, str, Kind, str, bool | None], list[Counter]] = {}
         self.know_project(UNKNOWN)
 
     @property
@@ -216,7 +219,11 @@ class Metrics:
         self._waiting -= items
 
     def result(self, project: str, dialect: str, result: str, items: int = 1) -> None:
-        self.reports.labels(project=project, dialect=dialect, result=result).inc(items)
+        told = (project, dialect, result)
+        child = self._results.get(told)
+        if child is None:
+            child = self._results[told] = self.reports.labels(*told)
+        child.inc(items)
         self._waiting -= items
 
     def violation(
@@ -228,13 +235,22 @@ class Metrics:
         enforced: bool | None,
         items: int = 1,
     ) -> None:
+        told = (project, host, kind, platform, enforced)
+        children = self._failures.get(told)
+        if children is None:
+            children = self._failures[told] = self._counters_of(*told)
+        for child in children:
+            child.inc(items)
+
+    def _counters_of(
+        self, project: str, host: str, kind: Kind, platform: str, enforced: bool | None
+    ) -> list[Counter]:
         self.know_host(project, host)
-        self.violations.labels(project=project, host=host, kind=kind).inc(items)
+        found = [self.violations.labels(project, host, kind)]
         if kind is Kind.PIN_MISMATCH:
             told = UNKNOWN if enforced is None else str(enforced).lower()
-            self.pin_failures.labels(
-                project=project, host=host, platform=platform, enforced=told
-            ).inc(items)
+            found.append(self.pin_failures.labels(project, host, platform, told))
+        return found
 
     def connections(
         self, project: str, host: str, successes: float, pin_failures: float, *, trusted: bool
@@ -299,6 +315,7 @@ class Metrics:
         """Know these, and forget the labels of those that were deleted."""
         for name in self._projects - {*names, UNKNOWN}:
             self._projects.discard(name)
+            self._results.clear()
             self.reports.remove_by_labels({"project": name})
         for name in names:
             self.know_project(name)
@@ -334,6 +351,7 @@ class Metrics:
             if host == OTHER and project in self._projects:
                 continue
             self._hosts.discard((project, host))
+            self._failures.clear()
             for metric in (
                 self.violations, self.pin_failures, self.client_connections, self.new_installs,
             ):  # fmt: skip

@@ -10,7 +10,8 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+
+import msgspec
 
 from collector.intake.durable import Outcome, Waiter
 from collector.intake.keyring import Key
@@ -26,7 +27,7 @@ _A_TURN = (
 )
 
 
-class _Job(NamedTuple):
+class _Job(msgspec.Struct, frozen=True, gc=False):
     body: bytes
     key: Key
     sender: Sender

@@ -24,7 +24,8 @@ _UUID = re.compile(rb"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _NOBODY = b"00000000-0000-0000-0000-000000000000"  # a test suite's
 _TIME = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,20})?Z")
 _EVENT = re.compile(rb"[A-Za-z0-9_.:-]{1,128}")
-# An id in the part that is the same could be that of the install, and would then be taken out of a text.
+# An id in the part that is the same could be that of the install, and would then be taken out of a text: such a
+# likeness is never proven. It is looked for where there is a second one, for it takes a while.
 _ID = re.compile(rb"(?i)[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}")
 _USABLE = (TimeTrust.CLIENT_UTC, TimeTrust.CLIENT_LOCAL_LABELLED_UTC)
 _STEP = 61  # of what follows the last hole, every such byte tells bodies apart before all of it is compared
@@ -116,7 +117,7 @@ class Alike:
         for like in known:
             if like.fits(body):
                 if like.filled(body, received_at) == violation:
-                    like.is_proven = True
+                    like.is_proven = not any(_ID.search(piece) for piece in like.pieces)
                 else:
                     known.remove(like)
                 return
@@ -195,5 +196,4 @@ def _holes(body: bytes, violation: Violation, received_at: datetime) -> Holes | 
     if timed != (_time(v, raw_time, received_at) if isinstance(raw_time, str) else (None, None)):
         return None
     holes.sort()
-    found = tuple(holes)
-    return None if any(_ID.search(piece) for piece in _pieces(body, found)) else found
+    return tuple(holes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import Any, cast
 
 from aiohttp import web
@@ -168,7 +169,7 @@ class _Connection(RequestHandler):
             return False
         plain = read_plain(data)
         return plain is not None and shortcut.take(
-            self._ingest, plain, self._peer, self._loop.time(), self._answer
+            self._ingest, plain, self._peer, monotonic(), self._answer
         )
 
     def _answer(self, told: bytes, closes: bool) -> None:
