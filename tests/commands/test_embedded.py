@@ -16,15 +16,26 @@ from tests.conftest import FAST
 from tests.tools import needs
 
 
-def _asks(server: Server) -> str:
+def _asks(server: Server, setting: str = "server_version") -> str:
     async def ask() -> str:
         connection = await asyncpg.connect(server.url("postgres"))
         try:
-            return str(await connection.fetchval("SHOW server_version"))
+            return str(await connection.fetchval("SELECT current_setting($1)", setting))
         finally:
             await connection.close()
 
     return asyncio.run(ask())
+
+
+def test_new_files_of_the_log_are_small(tmp_path: Path) -> None:
+    """Each is filled with zeros while commits wait."""
+    with opened(tmp_path, None) as held:
+        server = Server(held, FAST)
+        try:
+            server.start()
+            assert _asks(server, "wal_segment_size") == "1MB"
+        finally:
+            server.stop()
 
 
 def _starts(path: Path, setting: str | None = None) -> str:
