@@ -95,6 +95,7 @@ class Batch:
                 # What was believed to be there may have gone with another server.
                 known.touched.clear()
                 known.partitions.clear()
+                known.recent.forget()
                 failed(error)
             except Exception:
                 # A fault of our own: nothing of this batch is called durable, and the next goes on.

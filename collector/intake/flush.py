@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
+import asyncpg
+
+from collector.fingerprint import Grade
 from collector.intake.admission import admit, are_known
 from collector.intake.budget import Slot, Take, hour_of, spending
 from collector.intake.caps import AN_HOUR, within_caps
@@ -69,6 +72,26 @@ async def flush(
     ``known`` is brought up to date only after the commit.
     Raises what asyncpg raises; then nothing was stored.
     """
+    careful = known.recent.is_careful
+    try:
+        return await _flush(connection, rows, counts, batch, known, now, careful=careful)
+    except asyncpg.UniqueViolationError as error:
+        if not deliveries.was_there(error):
+            raise
+    known.recent.beware()
+    return await _flush(connection, rows, counts, batch, known, now, careful=True)
+
+
+async def _flush(
+    connection: Connection,
+    rows: Sequence[Entry],
+    counts: Mapping[Account, int],
+    batch: UUID,
+    known: Known,
+    now: datetime,
+    *,
+    careful: bool,
+) -> Flushed:
     for day in sorted(
         {r.received_at.date() for r in rows if isinstance(r, Row)} - known.partitions
     ):
@@ -79,7 +102,14 @@ async def flush(
     for index, row in enumerate(rows):
         if firsts.setdefault(row.delivery.key, index) != index:
             repeats[row.project, row.dialect] += 1  # within the batch, and so a duplicate
-    entries = [rows[index] for index in firsts.values()]
+    entries = []
+    was_stored = known.recent.has
+    for index in firsts.values():
+        row = rows[index]
+        if was_stored(row.delivery, row.received_at):
+            repeats[row.project, row.dialect] += 1
+        else:
+            entries.append(row)
     at_once = [row for row in entries if isinstance(row, Row) and not row.deferred]
     others = [row for row in entries if not isinstance(row, Row) or row.deferred]
     detailed = _detailed(at_once, known, now.date())
@@ -91,19 +121,23 @@ async def flush(
         or not are_known(at_once, known, now)
     )
     more = _More()
-    async with spending(known.budget) as take, _transaction(connection, is_more):
-        has_room = _room(detailed, take)
-        whole = _whole(at_once, detailed, has_room, new)
-        told = await failures.deliver(
-            connection, batch, now, at_once, whole, others, repeats, counts, new, known.usual
-        )
-        recorded = told.recorded
-        if not told.is_new:
-            recorded = await deliveries.of_batch(connection, list(firsts), batch)
-        elif is_more:
-            fresh = [row for row in entries if row.delivery.key in recorded]
-            more = await _add_more(connection, fresh, known, now)
+    with known.recent.storing([row.delivery.key for row in entries]) as is_shared:
+        async with spending(known.budget) as take, _transaction(connection, is_more):
+            has_room = _room(detailed, take)
+            whole = _whole(at_once, detailed, has_room, new)
+            told = await failures.deliver(
+                connection, batch, now, at_once, whole, others, repeats, counts, new, known.usual,
+                careful=careful or is_shared,
+            )  # fmt: skip
+            recorded = told.recorded
+            if not told.is_new:
+                recorded = await deliveries.of_batch(connection, list(firsts), batch)
+            elif is_more:
+                fresh = [row for row in entries if row.delivery.key in recorded]
+                more = await _add_more(connection, fresh, known, now)
     known.budget.give_back(_unused(detailed, has_room, recorded))
+    if told.is_new:
+        _remember(entries, told, known, expected=is_shared)
     if told.is_new and recorded:
         known.learn(new.ids, now.date())
     known.learn(more.touched, now.date())
@@ -113,6 +147,21 @@ async def flush(
         frozenset(index for index, row in enumerate(rows) if row.project not in told.there),
         more.samples,
     )
+
+
+def _remember(
+    entries: Sequence[Entry], told: failures.Delivered, known: Known, *, expected: bool
+) -> None:
+    """What is there from now on, and what was: of a weak one that was, the time is not known. expected: that some
+    were there."""
+    there = {
+        row.delivery.key: row.received_at
+        for row in entries
+        if row.delivery.key in told.recorded
+        or (row.delivery.grade is Grade.STRONG and row.project in told.there)
+    }
+    surprises = sum(row.project in told.there for row in entries) - len(told.recorded)
+    known.recent.learn(there, surprises=0 if expected else surprises)
 
 
 def _transaction(

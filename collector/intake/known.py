@@ -8,6 +8,7 @@ from datetime import date, datetime
 
 from collector.detect.usual import Of
 from collector.intake.budget import Budget
+from collector.intake.recent import Recent
 from collector.model import ProjectId
 from collector.store.rows import Row
 
@@ -26,12 +27,13 @@ def _ids(row: Row) -> list[bytes]:
 class Known:
     """``touched``: shared rows by their key, with the day they were last touched. ``admitted``:
     hosts that are labels. ``budget``: how many rows of a signature there are this hour. ``usual``:
-    classes that sightings have until they are counted."""
+    classes that sightings have until they are counted. ``recent``: keys of deliveries."""
 
     touched: dict[Hashable, date] = field(default_factory=dict)
     partitions: set[date] = field(default_factory=set)
     admitted: set[Place] = field(default_factory=set)
     budget: Budget = field(default_factory=Budget)
+    recent: Recent = field(default_factory=Recent)
     usual: dict[Of, str] = field(default_factory=dict)
     usual_since: datetime | None = None
     deferred_room: int = 1000  # rows that may still be deferred, as of the last look

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID, uuid4
 
+import asyncpg
+
+from collector.fingerprint import WEAK_WINDOW
 from collector.store import chunks
 from collector.store.connect import Connection
 
@@ -23,24 +26,35 @@ begun AS (
 )"""  # noqa: S608 (parameters' names)
 
 
-def recorded(*, batch: str, window: str) -> str:
+def recorded(*, batch: str, careful: bool) -> str:
     """A part of a statement: the keys of ``given`` that count now.
 
-    In key order: two flushes that share keys wait for each other, and never both ways round. A weak key
-    counts again once its first is more than the window ago; the window is measured from the first, so a
-    client that repeats for ever counts again every 10 minutes. The batch and the projects come first:
-    what an insert is fed with is sorted, and so read to its end.
+    In key order: two flushes that share keys wait for each other, and never both ways round. The batch and the
+    projects come first: what an insert is fed with is sorted, and so read to its end. careful: some may be there
+    already; otherwise one that is makes the statement fail, see ``was_there``.
     """
     return f"""
 recorded AS (
     INSERT INTO delivery AS known (key, received_at, batch, weak)
     SELECT delivery, received_at, {batch}::uuid, weak
     FROM (SELECT delivery, received_at, weak FROM given WHERE is_there ORDER BY delivery) AS sorted
+    {_AGAIN if careful else ""}
+    RETURNING key
+)"""  # noqa: S608 (parameters' names)
+
+
+# A weak key counts again once its first is more than the window ago; the window is measured from the first, so
+# a client that repeats for ever counts again every 10 minutes.
+_AGAIN = f"""
     ON CONFLICT (key) DO UPDATE SET received_at = excluded.received_at, batch = excluded.batch
     WHERE known.weak AND known.batch <> excluded.batch
-        AND known.received_at < excluded.received_at - {window}::interval
-    RETURNING key
-)"""  # noqa: S608 (as above)
+        AND known.received_at < excluded.received_at - interval '{WEAK_WINDOW.total_seconds():.0f} seconds'
+"""
+
+
+def was_there(error: asyncpg.UniqueViolationError) -> bool:
+    """Whether a statement failed because of a key that was delivered before."""
+    return error.constraint_name == "delivery_pkey"
 
 
 _OF_BATCH = "SELECT key FROM delivery WHERE key = ANY($1) AND batch = $2"

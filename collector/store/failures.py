@@ -14,7 +14,7 @@ from datetime import datetime
 from uuid import UUID
 
 from collector.detect.usual import Of
-from collector.fingerprint import WEAK_WINDOW, Grade
+from collector.fingerprint import Grade
 from collector.model import Dialect, ProjectId, TimeTrust, platform_label
 from collector.store import content, deliveries, ledger, rollups, signatures
 from collector.store.connect import Connection
@@ -62,7 +62,8 @@ WITH {deliveries.begun(batch="$3", now="$4", projects="$5")},
 given AS MATERIALIZED (
     SELECT *, project = ANY(ARRAY(SELECT id FROM there)) AS is_there
     FROM unnest($1::ingested[]) WHERE EXISTS (SELECT FROM begun)
-), {deliveries.recorded(batch="$3", window="$6")},
+), -- recorded
+
 -- content
 new AS MATERIALIZED (
     SELECT * FROM given WHERE whole IS NOT NULL AND delivery IN (SELECT key FROM recorded)
@@ -73,9 +74,9 @@ new AS MATERIALIZED (
     FROM given GROUP BY 1, 2, 3, 4
     UNION ALL
     SELECT project, project = ANY(ARRAY(SELECT id FROM there)), dialect, false, items
-    FROM unnest($7::ledger_entry[])
+    FROM unnest($6::ledger_entry[])
 ), entered AS (
-    {ledger.of_told(entries="$8", now="$4")}
+    {ledger.of_told(entries="$7", now="$4")}
     WHERE EXISTS (SELECT FROM begun)
 )
 SELECT EXISTS (SELECT FROM begun) AS is_new, ARRAY(SELECT id FROM there) AS there,
@@ -83,8 +84,14 @@ SELECT EXISTS (SELECT FROM begun) AS is_new, ARRAY(SELECT id FROM there) AS ther
 """  # noqa: S608 (as above)
 # Content comes after the deliveries: who waits for a report that another flush is about to deliver keeps nobody
 # waiting who has the same chain.
-_ADDED = content.added(now="$4", first=9, condition="(SELECT count(*) > 0 FROM recorded)")
-_DELIVER_WITH_CONTENT = _DELIVER.replace("-- content", f"{_ADDED},")
+_ADDED = content.added(now="$4", first=8, condition="(SELECT count(*) > 0 FROM recorded)")
+_DELIVER_ANY = {
+    (is_careful, has_content): _DELIVER.replace(
+        "-- recorded", f"{deliveries.recorded(batch='$3', careful=is_careful)},"
+    ).replace("-- content", f"{_ADDED}," if has_content else "")
+    for is_careful in (False, True)
+    for has_content in (False, True)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +116,8 @@ async def deliver(
     counts: Mapping[Account, int],
     new: Content,
     usual: Mapping[Of, str],
+    *,
+    careful: bool = True,
 ) -> Delivered:
     """Enter a batch, and store of it what counts: each report once, in one statement.
 
@@ -116,10 +125,11 @@ async def deliver(
     traffic is kept, and never sighted. others: are delivered, and the caller stores them. Keys of rows
     and others must differ; repeats: how many had one of theirs. counts: entries for the ledger that go
     along. new: content of the rows that may not be there yet. usual: classes that sightings have until they
-    are counted.
+    are counted. careful: some keys may be there already; otherwise one that is raises UniqueViolationError,
+    see ``deliveries.was_there``.
     """
     told = await connection.fetchrow(
-        _DELIVER_WITH_CONTENT if new else _DELIVER,
+        _DELIVER_ANY[careful, bool(new)],
         [
             *(_ingested(row, is_whole, usual) for row, is_whole in zip(rows, whole, strict=True)),
             *map(_only_delivered, others),
@@ -128,7 +138,6 @@ async def deliver(
         batch,
         now,
         sorted({one.project for one in (*rows, *others)} | {project for project, _ in repeats}),
-        WEAK_WINDOW,
         [(project, dialect.value, "", "", n) for (project, dialect), n in repeats.items()],
         ledger.entries(counts),
         *(await content.arguments(new, now.date()) if new else ()),

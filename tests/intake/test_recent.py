@@ -1,0 +1,154 @@
+"""What is known to be stored, and what happens where a key was there that was not known."""
+
+import asyncio
+from collections import Counter
+from datetime import timedelta
+from uuid import uuid4
+
+import asyncpg
+
+from collector.fingerprint import Delivery, Grade
+from collector.intake import recent
+from collector.intake.flush import flush
+from collector.intake.known import Known
+from collector.intake.recent import Recent
+from collector.store import ledger
+from collector.store.connect import Connection
+from tests.intake.running import project
+from tests.make import NOON, neutral, okhttp_text, row, trustkit_ios
+
+
+def test_a_strong_key_is_known_for_good_and_a_weak_one_for_its_window() -> None:
+    some = Recent()
+    strong, weak = (Delivery(bytes([n]) * 16, g) for n, g in ((1, Grade.STRONG), (2, Grade.WEAK)))
+    assert not some.has(strong, NOON)
+    some.learn({strong.key: NOON, weak.key: NOON}, surprises=0)
+    assert some.has(strong, NOON + timedelta(days=3))
+    assert some.has(
+        weak, NOON - timedelta(minutes=9)
+    )  # from a spool: received before, stored later
+    assert some.has(weak, NOON + timedelta(minutes=10))
+    assert not some.has(weak, NOON + timedelta(minutes=10, seconds=1))  # Postgres decides
+    some.forget()
+    assert not some.has(strong, NOON)
+
+
+def test_two_generations_are_remembered() -> None:
+    some = Recent()
+    keys = [n.to_bytes(16, "big") for n in range(2 * recent._MOST + 10)]
+    for start in range(0, len(keys), 1000):
+        some.learn(dict.fromkeys(keys[start : start + 1000], NOON), surprises=0)
+    known = [some.has(Delivery(key, Grade.STRONG), NOON) for key in keys]
+    assert known == sorted(known)
+    assert recent._MOST <= sum(known) <= 2 * recent._MOST + 2000
+
+
+def test_a_surprise_makes_careful_for_a_while() -> None:
+    some = Recent()
+    assert not some.is_careful
+    some.beware()
+    for _ in range(recent._CAREFUL):
+        assert some.is_careful
+        some.learn({}, surprises=0)
+    assert not some.is_careful
+    some.learn({}, surprises=1)
+    assert some.is_careful
+
+
+def test_keys_on_their_way_are_shared_by_who_comes_later() -> None:
+    some, keys = Recent(), [b"a", b"b"]
+    with some.storing(keys) as first, some.storing([b"b", b"c"]) as second:
+        assert (first, second) == (False, True)
+    with some.storing(keys) as again:
+        assert again is False
+
+
+async def _ledger(connection: Connection) -> dict[str, int]:
+    return dict((await ledger.totals(connection))["default"])
+
+
+async def test_a_key_that_another_process_stored(pool: asyncpg.Pool) -> None:
+    """The batch is stored as if its own process had known, with something new in it or without."""
+    key = await project(pool)
+    one, other = Known(), Known()
+    known = [row(neutral(event_id=f"k{n}"), key=key) for n in range(3)]
+    async with pool.acquire() as connection:
+        await flush(connection, known, Counter(), uuid4(), one, NOON)
+        for number, new in enumerate(
+            [row(trustkit_ios(), key=key), row(neutral(event_id="n"), key=key)]
+        ):
+            other.recent = Recent()
+            rows = [known[number], new, known[2]]
+            told = await flush(connection, rows, Counter(), uuid4(), other, NOON)
+            assert told.accepted == {1}
+            assert told.gone == frozenset()
+            assert other.recent.is_careful
+            assert all(other.recent.has(one.delivery, NOON) for one in rows)
+        assert {r: n for r, n in (await _ledger(connection)).items() if n} == {
+            "received": 9, "accepted": 5, "duplicate": 4,
+        }  # fmt: skip
+        for table in ("violation", "sighting", "delivery"):
+            assert await connection.fetchval(f"SELECT count(*) FROM {table}") == 5
+        slot = (known[0].signature, NOON)
+        assert one.budget.has_room(*slot)
+        taken = sum(other.budget._used.values())
+        assert taken == 2  # what the failed insert took was given back
+
+
+async def test_what_this_process_stored_is_not_asked_for(pool: asyncpg.Pool) -> None:
+    """And entered as a duplicate all the same."""
+    key = await project(pool)
+    rows = [row(neutral(event_id=f"{n}"), key=key) for n in range(4)]
+    known = Known()
+    async with pool.acquire() as connection:
+        told = await flush(connection, rows, Counter(), uuid4(), known, NOON)
+        assert told.accepted == {0, 1, 2, 3}
+        await connection.execute("DELETE FROM delivery")  # nobody looks there
+        told = await flush(connection, [*rows, rows[0]], Counter(), uuid4(), known, NOON)
+        assert (told.accepted, told.gone) == (frozenset(), frozenset())
+        totals = await _ledger(connection)
+        assert (totals["received"], totals["accepted"], totals["duplicate"]) == (9, 4, 5)
+        assert not known.recent.is_careful
+
+
+async def test_a_weak_one_whose_window_is_over_counts_again(pool: asyncpg.Pool) -> None:
+    key = await project(pool)
+    known = Known()
+    counted = []
+    async with pool.acquire() as connection:
+        for after in (0, 6, 11, 20, 22):
+            at = NOON + timedelta(minutes=after)
+            sent = row(okhttp_text(), key=key, received_at=at)
+            told = await flush(connection, [sent], Counter(), uuid4(), known, at)
+            counted.append(bool(told.accepted))
+    assert counted == [True, False, True, False, True]
+
+
+async def test_an_answer_that_was_lost_while_another_batch_brought_the_same(
+    pool: asyncpg.Pool,
+) -> None:
+    """The batch that stored it says so, although this process learnt meanwhile that it is there."""
+    key = await project(pool)
+    sent, batch, known = row(neutral(event_id="1"), key=key), uuid4(), Known()
+    async with pool.acquire() as connection:
+        await flush(connection, [sent], Counter(), batch, Known(), NOON)  # nobody heard
+        told = await flush(connection, [sent], Counter(), uuid4(), known, NOON)
+        assert told.accepted == frozenset()
+        assert known.recent.has(sent.delivery, NOON)
+        told = await flush(connection, [sent], Counter(), batch, known, NOON)
+        assert told.accepted == {0}
+
+
+async def test_batches_of_one_process_that_share_keys(pool: asyncpg.Pool) -> None:
+    """At once, in whatever order they come to Postgres: each report counts once."""
+    key = await project(pool)
+    rows = [row(neutral(event_id=f"{n}"), key=key) for n in range(40)]
+    known = Known()
+
+    async def send(start: int) -> int:
+        async with pool.acquire() as connection:
+            some = rows[start : start + 20]
+            return len((await flush(connection, some, Counter(), uuid4(), known, NOON)).accepted)
+
+    assert sum(await asyncio.gather(*(send(start) for start in (0, 10, 20, 5)))) == 40
+    assert await pool.fetchval("SELECT count(*) FROM violation") == 40
