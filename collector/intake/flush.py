@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-import asyncpg
-
 from collector.fingerprint import Grade
 from collector.intake.admission import admit, are_known
 from collector.intake.budget import Slot, Take, hour_of, spending
@@ -75,10 +73,8 @@ async def flush(
     careful = known.recent.is_careful
     try:
         return await _flush(connection, rows, counts, batch, known, now, careful=careful)
-    except asyncpg.UniqueViolationError as error:
-        if not deliveries.was_there(error):
-            raise
-    known.recent.beware()
+    except failures.NotOnTrustError:
+        known.recent.beware()
     return await _flush(connection, rows, counts, batch, known, now, careful=True)
 
 

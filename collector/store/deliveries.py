@@ -13,43 +13,51 @@ from collector.store import chunks
 from collector.store.connect import Connection
 
 _BEGIN = "INSERT INTO batch (id, at) VALUES ({batch}, {now}) ON CONFLICT DO NOTHING RETURNING id"
+_THERE = """there AS MATERIALIZED (
+    SELECT id FROM project WHERE id = ANY({projects}::int[]) AND forgotten_at IS NULL
+    ORDER BY id FOR KEY SHARE
+)"""
 
 
 def begun(*, batch: str, now: str, projects: str) -> str:
     """Parts of a statement: enter a batch unless it was committed before, and keep its projects."""
-    return f"""
-begun AS (
-    {_BEGIN.format(batch=batch, now=now)}
-), there AS MATERIALIZED (
-    SELECT id FROM project WHERE id = ANY({projects}::int[]) AND forgotten_at IS NULL
-    ORDER BY id FOR KEY SHARE
+    return f"begun AS ({_BEGIN.format(batch=batch, now=now)}), {_THERE.format(projects=projects)}"
+
+
+def begun_if_all_are_there(*, batch: str, now: str, projects: str) -> str:
+    """``begun``, but not if one of the projects is gone: then nothing is entered."""
+    return f"""{_THERE.format(projects=projects)}, begun AS (
+    INSERT INTO batch (id, at) SELECT {batch}::uuid, {now}::timestamptz
+    WHERE (SELECT count(*) FROM there) = cardinality({projects}::int[])
+    ON CONFLICT DO NOTHING RETURNING id
 )"""  # noqa: S608 (parameters' names)
 
 
-def recorded(*, batch: str, careful: bool) -> str:
-    """A part of a statement: the keys of ``given`` that count now.
-
-    In key order: two flushes that share keys wait for each other, and never both ways round. The batch and the
-    projects come first: what an insert is fed with is sorted, and so read to its end. careful: some may be there
-    already; otherwise one that is makes the statement fail, see ``was_there``.
-    """
-    return f"""
+# In key order: two flushes that share keys wait for each other, and never both ways round. The batch and the
+# projects come first: what an insert is fed with is sorted, and so read to its end.
+_RECORDED = """
 recorded AS (
     INSERT INTO delivery AS known (key, received_at, batch, weak)
     SELECT delivery, received_at, {batch}::uuid, weak
-    FROM (SELECT delivery, received_at, weak FROM given WHERE is_there ORDER BY delivery) AS sorted
-    {_AGAIN if careful else ""}
-    RETURNING key
-)"""  # noqa: S608 (parameters' names)
-
-
+    FROM (SELECT delivery, received_at, weak FROM given {where}ORDER BY delivery) AS sorted
+    {again}RETURNING key
+)"""
 # A weak key counts again once its first is more than the window ago; the window is measured from the first, so
 # a client that repeats for ever counts again every 10 minutes.
-_AGAIN = f"""
-    ON CONFLICT (key) DO UPDATE SET received_at = excluded.received_at, batch = excluded.batch
+_AGAIN = f"""ON CONFLICT (key) DO UPDATE SET received_at = excluded.received_at, batch = excluded.batch
     WHERE known.weak AND known.batch <> excluded.batch
         AND known.received_at < excluded.received_at - interval '{WEAK_WINDOW.total_seconds():.0f} seconds'
-"""
+    """
+
+
+def recorded(*, batch: str) -> str:
+    """A part of a statement: the keys of ``given`` that count now, of projects that are there."""
+    return _RECORDED.format(batch=batch, where="WHERE is_there ", again=_AGAIN)
+
+
+def recorded_on_trust(*, batch: str) -> str:
+    """A part of a statement: the keys of ``given``. One that was there makes it fail, see ``was_there``."""
+    return _RECORDED.format(batch=batch, where="", again="")
 
 
 def was_there(error: asyncpg.UniqueViolationError) -> bool:

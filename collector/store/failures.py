@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+import asyncpg
+
 from collector.detect.usual import Of
 from collector.fingerprint import Grade
 from collector.model import Dialect, ProjectId, TimeTrust, platform_label
@@ -57,13 +59,12 @@ WITH new AS MATERIALIZED (
 {signatures.OF_NEW}
 """  # noqa: S608 (as above)
 # Where ``whole`` is not told, a row is delivered and counts in the ledger, and leaves nothing else.
-_DELIVER = f"""
+_CAREFUL = f"""
 WITH {deliveries.begun(batch="$3", now="$4", projects="$5")},
 given AS MATERIALIZED (
     SELECT *, project = ANY(ARRAY(SELECT id FROM there)) AS is_there
     FROM unnest($1::ingested[]) WHERE EXISTS (SELECT FROM begun)
-), -- recorded
-
+), {deliveries.recorded(batch="$3")},
 -- content
 new AS MATERIALIZED (
     SELECT * FROM given WHERE whole IS NOT NULL AND delivery IN (SELECT key FROM recorded)
@@ -74,24 +75,42 @@ new AS MATERIALIZED (
     FROM given GROUP BY 1, 2, 3, 4
     UNION ALL
     SELECT project, project = ANY(ARRAY(SELECT id FROM there)), dialect, false, items
-    FROM unnest($6::ledger_entry[])
+    FROM unnest($7::ledger_entry[])
 ), entered AS (
-    {ledger.of_told(entries="$7", now="$4")}
+    {ledger.of_told(entries="$6", now="$4")}
     WHERE EXISTS (SELECT FROM begun)
 )
 SELECT EXISTS (SELECT FROM begun) AS is_new, ARRAY(SELECT id FROM there) AS there,
     ARRAY(SELECT key FROM recorded) AS recorded
 """  # noqa: S608 (as above)
+# Nothing of it is stored, or all: so it is known before what the ledger says of it.
+_TRUSTING = f"""
+WITH {deliveries.begun_if_all_are_there(batch="$3", now="$4", projects="$5")},
+given AS MATERIALIZED (
+    SELECT * FROM unnest($1::ingested[]) WHERE EXISTS (SELECT FROM begun)
+), {deliveries.recorded_on_trust(batch="$3")},
+-- content
+new AS MATERIALIZED (SELECT * FROM given WHERE whole IS NOT NULL), {_OF_NEW}, seen AS (
+    {signatures.OF_NEW}
+), entered AS (
+    {ledger.of(entries="$6", now="$4")} WHERE EXISTS (SELECT FROM begun)
+)
+SELECT EXISTS (SELECT FROM begun) AS is_new, ARRAY(SELECT id FROM there) AS there,
+    (SELECT count(*) FROM recorded) AS recorded
+"""  # noqa: S608 (as above)
 # Content comes after the deliveries: who waits for a report that another flush is about to deliver keeps nobody
 # waiting who has the same chain.
-_ADDED = content.added(now="$4", first=8, condition="(SELECT count(*) > 0 FROM recorded)")
-_DELIVER_ANY = {
-    (is_careful, has_content): _DELIVER.replace(
-        "-- recorded", f"{deliveries.recorded(batch='$3', careful=is_careful)},"
-    ).replace("-- content", f"{_ADDED}," if has_content else "")
-    for is_careful in (False, True)
-    for has_content in (False, True)
-}
+_HAS_STORED = "(SELECT count(*) > 0 FROM recorded)"
+_CAREFUL_WITH_CONTENT, _TRUSTING_WITH_CONTENT = (
+    statement.replace(
+        "-- content", f"{content.added(now='$4', first=first, condition=_HAS_STORED)},"
+    )
+    for statement, first in ((_CAREFUL, 8), (_TRUSTING, 7))
+)
+
+
+class NotOnTrustError(Exception):
+    """Some of a batch was there already, or its project is not any more: it has to be stored with care."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,25 +144,41 @@ async def deliver(
     traffic is kept, and never sighted. others: are delivered, and the caller stores them. Keys of rows
     and others must differ; repeats: how many had one of theirs. counts: entries for the ledger that go
     along. new: content of the rows that may not be there yet. usual: classes that sightings have until they
-    are counted. careful: some keys may be there already; otherwise one that is raises UniqueViolationError,
-    see ``deliveries.was_there``.
+    are counted. careful: some may have been delivered before. Otherwise all are stored, or NotOnTrustError is
+    raised, and the transaction has to end.
     """
-    told = await connection.fetchrow(
-        _DELIVER_ANY[careful, bool(new)],
-        [
-            *(_ingested(row, is_whole, usual) for row, is_whole in zip(rows, whole, strict=True)),
-            *map(_only_delivered, others),
-        ],
-        _silenced(rows),
-        batch,
-        now,
-        sorted({one.project for one in (*rows, *others)} | {project for project, _ in repeats}),
-        [(project, dialect.value, "", "", n) for (project, dialect), n in repeats.items()],
-        ledger.entries(counts),
-        *(await content.arguments(new, now.date()) if new else ()),
-    )
+    entries = (*rows, *others)
+    projects = sorted({one.project for one in entries} | {project for project, _ in repeats})
+    given = [
+        *(_ingested(row, is_whole, usual) for row, is_whole in zip(rows, whole, strict=True)),
+        *map(_only_delivered, others),
+    ]
+    added = await content.arguments(new, now.date()) if new else ()
+    if careful:
+        repeated = [
+            (project, dialect.value, "", "", n) for (project, dialect), n in repeats.items()
+        ]
+        told = await connection.fetchrow(
+            _CAREFUL_WITH_CONTENT if new else _CAREFUL,
+            given, _silenced(rows), batch, now, projects, ledger.entries(counts), repeated, *added,
+        )  # fmt: skip
+        assert told is not None
+        return Delivered(told["is_new"], set(map(ProjectId, told["there"])), set(told["recorded"]))
+    try:
+        told = await connection.fetchrow(
+            _TRUSTING_WITH_CONTENT if new else _TRUSTING,
+            given, _silenced(rows), batch, now, projects,
+            ledger.entries(counts) + ledger.of_all(entries, repeats), *added,
+        )  # fmt: skip
+    except asyncpg.UniqueViolationError as error:
+        if deliveries.was_there(error):
+            raise NotOnTrustError from None
+        raise
     assert told is not None
-    return Delivered(told["is_new"], set(map(ProjectId, told["there"])), set(told["recorded"]))
+    if len(told["there"]) < len(projects):
+        raise NotOnTrustError
+    recorded = {one.delivery.key for one in entries} if told["is_new"] else set()
+    return Delivered(told["is_new"], set(map(ProjectId, told["there"])), recorded)
 
 
 async def add(

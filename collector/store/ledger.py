@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from collector.errors import Reason
-from collector.model import ProjectId
+from collector.model import Dialect, ProjectId
 from collector.store.connect import Connection
 from collector.store.deltas import SOME, fold_some
+from collector.store.rows import Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +49,30 @@ def of_told(*, entries: str, now: str) -> str:
     return _ENTER.format(now=now, source=source)
 
 
+def of(*, entries: str, now: str) -> str:
+    """SQL that enters ``entries``."""
+    source = f"SELECT * FROM unnest({entries}::ledger_entry[])"  # noqa: S608 (a parameter's name)
+    return _ENTER.format(now=now, source=source)
+
+
+def of_all(
+    accepted: Iterable[Entry], repeats: Mapping[tuple[ProjectId, Dialect], int]
+) -> list[tuple[object, ...]]:
+    """What ``of_told`` enters where all of a batch count but the repeats."""
+    counts: Counter[Account] = Counter()
+    told = Counter((one.project, one.dialect) for one in accepted)
+    for result, some in (("accepted", told), ("duplicate", repeats)):
+        for (project, dialect), items in some.items():
+            counts[Account(project, dialect.value, result)] += items
+            counts[Account(project, "", "received")] += items
+    return entries(counts)
+
+
 def entries(counts: Mapping[Account, int]) -> list[tuple[object, ...]]:
     return [(a.project, a.dialect, a.result, a.reason, n) for a, n in counts.items()]
 
 
-_APPEND = _ENTER.format(now="$1", source="SELECT * FROM unnest($2::ledger_entry[])")
+_APPEND = of(entries="$2", now="$1")
 
 
 async def append(connection: Connection, counts: Mapping[Account, int], now: datetime) -> None:

@@ -95,6 +95,26 @@ async def test_a_key_that_another_process_stored(pool: asyncpg.Pool) -> None:
         assert taken == 2  # what the failed insert took was given back
 
 
+async def test_a_project_that_is_gone(pool: asyncpg.Pool) -> None:
+    """Its reports are turned away, those of others in the same batch are stored, and the ledger has both."""
+    here, gone = [await project(pool, name) for name in ("default", "gone")]
+    await pool.execute("UPDATE project SET forgotten_at = now() WHERE name = 'gone'")
+    rows = [row(neutral(event_id="1"), key=key) for key in (here, gone)]
+    known, batch = Known(), uuid4()
+    async with pool.acquire() as connection:
+        for _ in range(2):  # the second time, its answer was lost
+            known.recent = Recent()
+            told = await flush(connection, rows, Counter(), batch, known, NOON)
+            assert told.accepted == {0}
+            assert told.gone == {1}
+        totals = await _ledger(connection)
+        assert (totals["received"], totals["accepted"]) == (1, 1)
+        rejected = (
+            "SELECT sum(items) FROM ledger_delta WHERE result = 'rejected' AND project IS NULL"
+        )
+        assert await connection.fetchval(rejected) == 1
+
+
 async def test_what_this_process_stored_is_not_asked_for(pool: asyncpg.Pool) -> None:
     """And entered as a duplicate all the same."""
     key = await project(pool)
