@@ -13,7 +13,7 @@ from datetime import datetime
 
 from collector.fingerprint import WEAK_WINDOW, Delivery, Grade
 
-_MOST = 50_000  # keys of a generation: two of 8 MB at the worst
+_MOST = 50_000  # keys of a generation: two of 8 MB
 _CAREFUL = 1_000  # batches without a surprise until inserts are made on trust again
 
 
