@@ -28,8 +28,8 @@ _CHILD = Path(child.__file__)
 _LINUX = os.uname().sysname == "Linux"
 _READY = 120.0  # seconds: recovery after a crash under load takes its time
 _TELLING = ("FATAL", "PANIC", "HINT", "unrecognized", "invalid", "could not")
-# MB of a file of the write-ahead log. Each new one is filled with zeros while every commit waits: of 16 MB that
-# is most of what the slowest requests of a storm waited for. Only for clusters that are made from here on.
+# MB of a file of the write-ahead log. Each new one is filled with zeros while every commit waits: with 16 MB that
+# was half of what the slowest hundredth of a storm waited for. Only for clusters that are made from here on.
 _SEGMENT = "1"
 _STOP = 60.0  # seconds until a stop becomes a kill
 

@@ -50,6 +50,7 @@ async def _post(
         pytest.param("weak", NOON, timedelta(minutes=10, seconds=1), A, id="weak, after 10 min"),
     ],
 )
+@pytest.mark.parametrize("knows", [True, False], ids=["known here", "Postgres decides"])
 async def test_again(
     pool: asyncpg.Pool,
     clock: Clock,
@@ -57,23 +58,29 @@ async def test_again(
     first: datetime,
     then: timedelta,
     outcome: Outcome,
+    knows: bool,
 ) -> None:
     sent = trustkit_ios() if report == "strong" else okhttp_text()
     key = await project(pool)
     async with flushing(pool, clock) as intake:
         assert await _post(intake, clock, sent, first, key=key) is A
+        if not knows:
+            intake.known.recent.forget()
         assert await _post(intake, clock, sent, first + then, key=key) is outcome
 
 
+@pytest.mark.parametrize("knows", [True, False], ids=["known here", "Postgres decides"])
 async def test_the_window_of_a_weak_report_starts_at_the_first(
-    pool: asyncpg.Pool, clock: Clock
+    pool: asyncpg.Pool, clock: Clock, knows: bool
 ) -> None:
     key = await project(pool)
+    outcomes = []
     async with flushing(pool, clock) as intake:
-        outcomes = [
-            await _post(intake, clock, okhttp_text(), NOON + timedelta(minutes=m), key=key)
-            for m in (0, 6, 9, 11, 20, 22)
-        ]
+        for minutes in (0, 6, 9, 11, 20, 22):
+            at = NOON + timedelta(minutes=minutes)
+            outcomes.append(await _post(intake, clock, okhttp_text(), at, key=key))
+            if not knows:
+                intake.known.recent.forget()
     assert outcomes == [A, D, D, A, D, A]
 
 

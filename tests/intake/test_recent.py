@@ -15,7 +15,7 @@ from collector.intake.recent import Recent
 from collector.store import ledger
 from collector.store.connect import Connection
 from tests.intake.running import project
-from tests.make import NOON, neutral, okhttp_text, row, trustkit_ios
+from tests.make import NOON, neutral, row, trustkit_ios
 
 
 def test_a_strong_key_is_known_for_good_and_a_weak_one_for_its_window() -> None:
@@ -129,19 +129,6 @@ async def test_what_this_process_stored_is_not_asked_for(pool: asyncpg.Pool) -> 
         totals = await _ledger(connection)
         assert (totals["received"], totals["accepted"], totals["duplicate"]) == (9, 4, 5)
         assert not known.recent.is_careful
-
-
-async def test_a_weak_one_whose_window_is_over_counts_again(pool: asyncpg.Pool) -> None:
-    key = await project(pool)
-    known = Known()
-    counted = []
-    async with pool.acquire() as connection:
-        for after in (0, 6, 11, 20, 22):
-            at = NOON + timedelta(minutes=after)
-            sent = row(okhttp_text(), key=key, received_at=at)
-            told = await flush(connection, [sent], Counter(), uuid4(), known, at)
-            counted.append(bool(told.accepted))
-    assert counted == [True, False, True, False, True]
 
 
 async def test_an_answer_that_was_lost_while_another_batch_brought_the_same(

@@ -91,6 +91,38 @@ def test_what_is_not_whole_or_not_plain_goes_the_long_way(told: bytes) -> None:
     assert read_plain(told) is None
 
 
+@pytest.mark.parametrize("name", ["X-Forwarded-For: ", "x-forwarded-for: ", "X-FORWARDED-FOR:"])
+@pytest.mark.parametrize("place", [1, 2, 3])
+def test_heads_that_are_alike_but_for_the_address(name: str, place: int) -> None:
+    for address in ("203.0.113.7", "198.51.100.9", ""):
+        lines = [*LINES[:place], name + address, *LINES[place:]]
+        assert read_plain(request(*lines)) == Plain(KEY, address, None, b"{}")
+    assert read_plain(request(*LINES)) == Plain(KEY, None, None, b"{}")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["X-Forwarded-For: 198.51.100.9"],
+        ["x-forwarded-for: 198.51.100.9"],
+        ["X-Forwarded-For:"],
+        [" folded"],
+        ["Transfer-Encoding: chunked"],
+    ],
+)
+def test_a_plain_address_makes_nothing_plain_that_stands_beside_it(more: list[str]) -> None:
+    told = "X-Forwarded-For: 203.0.113.7"
+    assert read_plain(request(*LINES, told)) is not None
+    assert read_plain(request(*LINES, told, *more)) is None
+    assert read_plain(request(*LINES, *more, told)) is None
+
+
+@pytest.mark.parametrize("value", ["a\rY: b", "a\nY: b", "a\x00", "\xe9", "a\tb"])
+def test_an_odd_address_goes_the_long_way(value: str) -> None:
+    for name in ("X-Forwarded-For: ", "x-forwarded-for: "):
+        assert read_plain(request(*LINES, name + value)) is None
+
+
 def report(key: str, number: str) -> bytes:
     raw = body(neutral(event_id=number))
     lines = (f"POST /r/{key} HTTP/1.1", "Host: x", f"Content-Length: {len(raw)}")
