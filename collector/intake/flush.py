@@ -102,7 +102,7 @@ async def _flush(
     was_stored = known.recent.has
     for index in firsts.values():
         row = rows[index]
-        if was_stored(row.delivery, row.received_at):
+        if was_stored(row.delivery.key, row.received_at):
             repeats[row.project, row.dialect] += 1
         else:
             entries.append(row)

@@ -11,15 +11,16 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
-from collector.fingerprint import WEAK_WINDOW, Delivery, Grade
+from collector.fingerprint import WEAK_WINDOW
 
 _MOST = 50_000  # keys of a generation: two of 8 MB
 _CAREFUL = 1_000  # batches without a surprise until inserts are made on trust again
 
 
 class Recent:
-    """Keys that are there, with the time from which a weak one's window is measured. Not every one that is: what
-    is not known here, Postgres decides."""
+    """Keys that are there, with when they were stored. Not every one that is: what is not known here, Postgres
+    decides. Each is known for a weak one's window only, so that who did nothing while another server took over
+    calls nothing a duplicate that is not there for long."""
 
     __slots__ = ("_careful", "_old", "_under_way", "_young")
 
@@ -29,13 +30,10 @@ class Recent:
         self._under_way: set[bytes] = set()
         self._careful = 0
 
-    def has(self, delivery: Delivery, received_at: datetime) -> bool:
+    def has(self, key: bytes, received_at: datetime) -> bool:
         """Whether it is a duplicate for sure, when it was received then."""
-        key = delivery.key
         first = self._young.get(key) or self._old.get(key)
-        if first is None:
-            return False
-        return delivery.grade is Grade.STRONG or first >= received_at - WEAK_WINDOW
+        return first is not None and first >= received_at - WEAK_WINDOW
 
     @property
     def is_careful(self) -> bool:

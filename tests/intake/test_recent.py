@@ -7,7 +7,6 @@ from uuid import uuid4
 
 import asyncpg
 
-from collector.fingerprint import Delivery, Grade
 from collector.intake import recent
 from collector.intake.flush import flush
 from collector.intake.known import Known
@@ -18,19 +17,15 @@ from tests.intake.running import project
 from tests.make import NOON, neutral, row, trustkit_ios
 
 
-def test_a_strong_key_is_known_for_good_and_a_weak_one_for_its_window() -> None:
+def test_a_key_is_known_for_the_window_of_a_weak_one() -> None:
     some = Recent()
-    strong, weak = (Delivery(bytes([n]) * 16, g) for n, g in ((1, Grade.STRONG), (2, Grade.WEAK)))
-    assert not some.has(strong, NOON)
-    some.learn({strong.key: NOON, weak.key: NOON}, surprises=0)
-    assert some.has(strong, NOON + timedelta(days=3))
-    assert some.has(
-        weak, NOON - timedelta(minutes=9)
-    )  # from a spool: received before, stored later
-    assert some.has(weak, NOON + timedelta(minutes=10))
-    assert not some.has(weak, NOON + timedelta(minutes=10, seconds=1))  # Postgres decides
+    assert not some.has(b"a", NOON)
+    some.learn({b"a": NOON}, surprises=0)
+    assert some.has(b"a", NOON - timedelta(days=3))  # from a spool: received before, stored later
+    assert some.has(b"a", NOON + timedelta(minutes=10))
+    assert not some.has(b"a", NOON + timedelta(minutes=10, seconds=1))  # Postgres decides
     some.forget()
-    assert not some.has(strong, NOON)
+    assert not some.has(b"a", NOON)
 
 
 def test_two_generations_are_remembered() -> None:
@@ -38,7 +33,7 @@ def test_two_generations_are_remembered() -> None:
     keys = [n.to_bytes(16, "big") for n in range(2 * recent._MOST + 10)]
     for start in range(0, len(keys), 1000):
         some.learn(dict.fromkeys(keys[start : start + 1000], NOON), surprises=0)
-    known = [some.has(Delivery(key, Grade.STRONG), NOON) for key in keys]
+    known = [some.has(key, NOON) for key in keys]
     assert known == sorted(known)
     assert recent._MOST <= sum(known) <= 2 * recent._MOST + 2000
 
@@ -83,7 +78,7 @@ async def test_a_key_that_another_process_stored(pool: asyncpg.Pool) -> None:
             assert told.accepted == {1}
             assert told.gone == frozenset()
             assert other.recent.is_careful
-            assert all(other.recent.has(one.delivery, NOON) for one in rows)
+            assert all(other.recent.has(one.delivery.key, NOON) for one in rows)
         assert {r: n for r, n in (await _ledger(connection)).items() if n} == {
             "received": 9, "accepted": 5, "duplicate": 4,
         }  # fmt: skip
@@ -141,7 +136,7 @@ async def test_an_answer_that_was_lost_while_another_batch_brought_the_same(
         await flush(connection, [sent], Counter(), batch, Known(), NOON)  # nobody heard
         told = await flush(connection, [sent], Counter(), uuid4(), known, NOON)
         assert told.accepted == frozenset()
-        assert known.recent.has(sent.delivery, NOON)
+        assert known.recent.has(sent.delivery.key, NOON)
         told = await flush(connection, [sent], Counter(), batch, known, NOON)
         assert told.accepted == {0}
 
