@@ -157,7 +157,7 @@ async def fold(pool: asyncpg.Pool, seconds: float = _FOLDING) -> None:
     loop = asyncio.get_running_loop()
     until = loop.time() + seconds
     waiting: dict[Callable[[Connection, int], Awaitable[int | None]], int] = {
-        signatures.fold: 0, ledger.fold: 0, connections.fold: 0, rollups.fold: 0,
+        ledger.fold: 0, connections.fold: 0, rollups.fold: 0,
     }  # fmt: skip
     async with pool.acquire() as connection:
         while waiting and loop.time() < until:

@@ -18,7 +18,7 @@ import asyncpg
 from collector.detect.usual import Of
 from collector.fingerprint import Grade
 from collector.model import Dialect, ProjectId, TimeTrust, platform_label
-from collector.store import content, deliveries, ledger, rollups, signatures
+from collector.store import content, deliveries, ledger, rollups
 from collector.store.connect import Connection
 from collector.store.content import Content
 from collector.store.ledger import Account
@@ -56,7 +56,7 @@ _ADD = f"""
 WITH new AS MATERIALIZED (
     SELECT * FROM unnest($1::ingested[])
 ), {_OF_NEW}
-{signatures.OF_NEW}
+SELECT
 """  # noqa: S608 (as above)
 # Where ``whole`` is not told, a row is delivered and counts in the ledger, and leaves nothing else.
 _CAREFUL = f"""
@@ -68,9 +68,7 @@ given AS MATERIALIZED (
 -- content
 new AS MATERIALIZED (
     SELECT * FROM given WHERE whole IS NOT NULL AND delivery IN (SELECT key FROM recorded)
-), {_OF_NEW}, seen AS (
-    {signatures.OF_NEW}
-), told AS MATERIALIZED (
+), {_OF_NEW}, told AS MATERIALIZED (
     SELECT project, is_there, dialect, delivery IN (SELECT key FROM recorded) AS is_new, count(*) AS items
     FROM given GROUP BY 1, 2, 3, 4
     UNION ALL
@@ -90,9 +88,7 @@ given AS MATERIALIZED (
     SELECT * FROM unnest($1::ingested[]) WHERE EXISTS (SELECT FROM begun)
 ), {deliveries.recorded_on_trust(batch="$3")},
 -- content
-new AS MATERIALIZED (SELECT * FROM given WHERE whole IS NOT NULL), {_OF_NEW}, seen AS (
-    {signatures.OF_NEW}
-), entered AS (
+new AS MATERIALIZED (SELECT * FROM given WHERE whole IS NOT NULL), {_OF_NEW}, entered AS (
     {ledger.of(entries="$6", now="$4")} WHERE EXISTS (SELECT FROM begun)
 )
 SELECT EXISTS (SELECT FROM begun) AS is_new, ARRAY(SELECT id FROM there) AS there,

@@ -149,8 +149,7 @@ _CHUNKS = (
     WITH gone AS (
         DELETE FROM signature WHERE id IN (SELECT id FROM signature WHERE project = $1 LIMIT $2)
         RETURNING id
-    ), deltas AS (DELETE FROM signature_delta WHERE signature IN (SELECT id FROM gone)),
-    relabels AS (DELETE FROM relabel WHERE signature IN (SELECT id FROM gone))
+    ), relabels AS (DELETE FROM relabel WHERE signature IN (SELECT id FROM gone))
     SELECT count(*) FROM gone
     """,
 )

@@ -1,4 +1,4 @@
-"""Rollups: sums of violations by minute and hour, which pages and detection read instead of rows.
+"""Rollups: sums of violations by minute, hour and signature, which pages and detection read instead of rows.
 
 A flush appends one delta a distinct key; the background folds them. A report that comes late counts
 in the minute of its receipt, like any other. Readers add what is not folded yet in the same statement,
@@ -13,7 +13,7 @@ from typing import Literal
 
 import asyncpg
 
-from collector.store import chunks
+from collector.store import chunks, signatures
 from collector.store.connect import Connection
 from collector.store.deltas import fold_some
 
@@ -25,9 +25,9 @@ _KEY = "project, host, {time}, signature, environment, platform, enforced, test"
 # ``new``: see ``failures``. A signature is of one kind.
 OF_NEW = """
     INSERT INTO rollup_delta (project, host, minute, signature, environment, platform, enforced, test, kind,
-        violations, occurrences, weight, whole)
+        violations, occurrences, weight, whole, last_seen)
     SELECT project, host, date_trunc('minute', received_at, 'UTC'), signature, environment, label, enforced,
-        test, min(kind), count(*), sum(occurrences), sum(weight), count(*) FILTER (WHERE whole)
+        test, min(kind), count(*), sum(occurrences), sum(weight), count(*) FILTER (WHERE whole), max(received_at)
     FROM new GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
 """
 
@@ -36,7 +36,7 @@ OF_NEW = """
 _SUMMED = """
     SELECT project, host, minute, signature, environment, platform, enforced, test, min(kind) AS kind,
         sum(violations) AS violations, sum(occurrences) AS occurrences, sum(weight) AS weight,
-        sum(whole) AS whole, count(*) AS deltas, max(id) AS last
+        sum(whole) AS whole, max(last_seen) AS last_seen, count(*) AS deltas, max(id) AS last
     FROM taken GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
 """
 _ADD = """
@@ -55,13 +55,15 @@ _FOLD = """
 WITH taken AS (
     {taking}
     RETURNING *
-), summed AS MATERIALIZED ({summed}), minutes AS ({minutes}), hours AS ({hours})
+), summed AS MATERIALIZED ({summed}), minutes AS ({minutes}), hours AS ({hours}),
+signatures AS ({signatures})
 SELECT coalesce(sum(deltas), 0)::bigint, max(last) FROM summed
 """.format(
     taking="{taking}",
     summed=_SUMMED,
     minutes=_ADD.format(time="minute", key=_KEY.format(time="minute")),
     hours=_ADD.format(time="hour", key=_KEY.format(time="hour")),
+    signatures=signatures.OF_SUMMED,
 )
 LOCK = "pinfall.rollups"  # whoever changes sums holds it: one at a time
 

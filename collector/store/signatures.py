@@ -1,4 +1,4 @@
-"""Signatures: one row a fault. Ingest appends deltas; the background folds them in."""
+"""Signatures: one row a fault. What is reported of them is summed with the rollups, and folded in with these."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import asyncpg
 
 from collector.store import chunks
 from collector.store.connect import Connection
-from collector.store.deltas import fold_some
 from collector.store.rows import Row, columns
 
 _ADD = """
@@ -41,49 +40,31 @@ async def add(connection: Connection, signatures: Mapping[bytes, Row]) -> None:
     await connection.execute(_ADD, *columns(rows))
 
 
-# ``new``: see ``failures``. thin: those that are only counted.
-OF_NEW = """
-    INSERT INTO signature_delta (signature, last_seen, violations, thin)
-    SELECT signature, max(received_at), count(*), count(*) FILTER (WHERE NOT whole)
-    FROM new GROUP BY signature
-"""
-
-
-_FOLD = """
-WITH taken AS (
-    {taking}
-    RETURNING id, signature, last_seen, violations, thin
-), summed AS (
-    SELECT signature, max(last_seen) AS last_seen, sum(violations) AS violations, sum(thin) AS thin
-    FROM taken GROUP BY signature ORDER BY signature
-), folded AS (
+# ``summed``: see ``rollups``. thin: those that are only counted.
+OF_SUMMED = """
     UPDATE signature SET
-        violations = signature.violations + summed.violations,
-        thin = signature.thin + summed.thin,
-        last_seen = greatest(signature.last_seen, summed.last_seen)
-    FROM summed WHERE signature.id = summed.signature
-)
-SELECT count(*), max(id) FROM taken
+        violations = signature.violations + fresh.violations,
+        thin = signature.thin + fresh.violations - fresh.whole,
+        last_seen = greatest(signature.last_seen, fresh.last_seen)
+    FROM (
+        SELECT signature, sum(violations) AS violations, sum(whole) AS whole, max(last_seen) AS last_seen
+        FROM summed GROUP BY signature ORDER BY signature
+    ) AS fresh WHERE signature.id = fresh.signature
 """
-
-
-async def fold(connection: Connection, after: int = 0) -> int | None:
-    """Add some of what was appended; see ``deltas.fold_some``."""
-    return await fold_some(connection, "pinfall.fold", "signature_delta", _FOLD, after)
 
 
 # Those seen last, by what is folded and by what is not; never all signatures.
 _NEWEST = """
 WITH fresh AS (
-    SELECT signature, max(last_seen) AS last_seen, sum(violations) AS violations, sum(thin) AS thin
-    FROM signature_delta GROUP BY signature
+    SELECT signature, max(last_seen) AS last_seen, sum(violations) AS violations, sum(whole) AS whole
+    FROM rollup_delta GROUP BY signature
 ), candidate AS (
     (SELECT id FROM signature ORDER BY last_seen DESC LIMIT $1) UNION SELECT signature FROM fresh
 )
 SELECT s.id, p.name AS project, s.host, s.kind, s.issuer_path, s.first_seen,
     greatest(s.last_seen, fresh.last_seen) AS last_seen,
     s.violations + coalesce(fresh.violations, 0)::bigint AS violations,
-    s.violations - s.thin + coalesce(fresh.violations - fresh.thin, 0)::bigint AS whole, s.cause,
+    s.violations - s.thin + coalesce(fresh.whole, 0)::bigint AS whole, s.cause,
     (SELECT r.label FROM relabel r WHERE r.signature = s.id ORDER BY r.id DESC LIMIT 1) AS relabelled
 FROM candidate JOIN signature s USING (id)
 JOIN project p ON p.id = s.project
@@ -100,7 +81,7 @@ async def newest(connection: Connection, limit: int) -> Sequence[asyncpg.Record]
 
 async def forget_before(connection: Connection, at: datetime) -> bool:
     """Delete some; whether there may be more. No violation since then, so none refers to them."""
-    fresh = "SELECT FROM signature_delta d WHERE d.signature = signature.id"
+    fresh = "SELECT FROM rollup_delta d WHERE d.signature = signature.id"
     return await chunks.delete_some(
         connection, "signature", f"last_seen < $1 AND NOT EXISTS ({fresh})", at
     )

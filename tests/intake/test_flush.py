@@ -204,7 +204,7 @@ async def test_flushers_on_shared_rows_neither_deadlock_nor_lose(
     assert 0 < await pool.fetchval("SELECT count(*) FROM violation") <= sent
     assert await pool.fetchval("SELECT count(*) FROM sighting") == sent
     assert await pool.fetchval("SELECT sum(violations) FROM signature") == sent
-    assert await pool.fetchval("SELECT count(*) FROM signature_delta") == 0
+    assert await pool.fetchval("SELECT count(*) FROM rollup_delta") == 0
     assert await pool.fetchval("SELECT sum(items) FROM ledger WHERE result = 'accepted'") == sent
 
 

@@ -2,7 +2,7 @@ import asyncio
 import subprocess
 import sys
 import uuid
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import asyncpg
@@ -10,6 +10,7 @@ import pytest
 
 from collector.embedded.server import Server
 from collector.errors import StoreError
+from collector.store import rollups
 from collector.store.migrate import head, migrate, revision
 from collector.store.violations import make_partition
 
@@ -212,3 +213,51 @@ def test_when_an_install_failed_is_taken_from_its_violation(server: Server) -> N
     assert _query(url, found) == [(True,), (None,), (None,)]
     migrate(url, "0010")
     migrate(url)
+
+
+def test_what_waits_in_two_tables_of_deltas_counts_once(server: Server) -> None:
+    """Whichever of them was folded already: 9 violations, 4 of them whole."""
+    url = _empty(server)
+    migrate(url, "0012")
+    for statement in (
+        "INSERT INTO project (name, secret, created_at) VALUES ('p', decode(repeat('00', 32), 'hex'), now())",
+        """
+        INSERT INTO signature (id, project, host, kind, issuer_path, first_seen, last_seen, violations, thin)
+        SELECT decode(repeat(s, 16), 'hex'), id, 'h', 'k', '[]', now(), '2026-01-01Z', v, t
+        FROM project, (VALUES ('01', 7, 5), ('02', 2, 0), ('03', 9, 5)) AS s(s, v, t)
+        """,
+        """
+        INSERT INTO signature_delta (signature, last_seen, violations, thin)
+        SELECT decode(repeat(s, 16), 'hex'), at::timestamptz, v, t FROM (VALUES
+            ('01', '2026-01-01T00:01:05Z', 1, 0), ('01', '2026-01-01T00:01:25Z', 1, 0),
+            ('02', '2026-01-01T00:01:45Z', 7, 5)) AS s(s, at, v, t)
+        """,
+        """
+        INSERT INTO rollup_delta (project, host, minute, signature, environment, platform, test, kind,
+            violations, occurrences, weight, whole)
+        SELECT 1, 'h', '2026-01-01T00:01Z', decode(repeat(s, 16), 'hex'), 'e', 'IOS', false, 'k', v, v, v, w
+        FROM (VALUES ('01', 6, 4), ('03', 3, 0)) AS s(s, v, w)
+        """,
+    ):
+        _query(url, statement)
+
+    def folded() -> list[tuple[object, ...]]:
+        async def fold() -> list[asyncpg.Record]:
+            connection = await asyncpg.connect(url)
+            await rollups.fold(connection)
+            told = "SELECT violations, violations - thin, last_seen FROM signature ORDER BY id"
+            rows = await connection.fetch(told)
+            await connection.close()
+            return rows
+
+        return [tuple(row) for row in asyncio.run(fold())]
+
+    def at(seconds: int) -> datetime:
+        return datetime(2026, 1, 1, 0, seconds // 60, seconds % 60, tzinfo=UTC)
+
+    migrate(url)
+    migrate(url, "0012")
+    told = _query(url, "SELECT sum(violations), sum(violations - thin) FROM signature_delta")
+    assert told == [(9, 4)]
+    migrate(url)
+    assert folded() == [(9, 4, at(85)), (9, 4, at(105)), (9, 4, at(60))]

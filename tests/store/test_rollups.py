@@ -164,7 +164,6 @@ async def test_a_long_line_of_deltas_is_folded_in_one_round(pool: asyncpg.Pool) 
     many = 2 * deltas.SOME + 5
     for table, columns, values in (
         ("ledger_delta", "hour, project, dialect, result, reason, items", "$1, 1, 'x', 'y', '', 1"),
-        ("signature_delta", "signature, last_seen, violations", "'\\x00', $1, 1"),
         (
             "connection_delta",
             "project, host, environment, trusted, hour, successes, pin_failures",
@@ -174,9 +173,9 @@ async def test_a_long_line_of_deltas_is_folded_in_one_round(pool: asyncpg.Pool) 
             "rollup_delta",
             (
                 "project, host, minute, signature, environment, platform, test, kind, violations,"
-                " occurrences, weight, whole"
+                " occurrences, weight, whole, last_seen"
             ),
-            "1, 'h', $1::timestamptz + n % 100 * interval '1 min', '', 'debug', 'IOS', true, 'x', 1, 1, 1, 0",
+            "1, 'h', $1::timestamptz + n % 100 * interval '1 min', '', 'debug', 'IOS', true, 'x', 1, 1, 1, 0, $1",
         ),
     ):
         await pool.execute(
@@ -184,7 +183,7 @@ async def test_a_long_line_of_deltas_is_folded_in_one_round(pool: asyncpg.Pool) 
             NOON,
         )
     await fold(pool)
-    for table in ("ledger_delta", "signature_delta", "connection_delta", "rollup_delta"):
+    for table in ("ledger_delta", "connection_delta", "rollup_delta"):
         assert await pool.fetchval(f"SELECT count(*) FROM {table}") == 0
     assert await pool.fetchval("SELECT sum(items) FROM ledger") == many
     assert await pool.fetchval("SELECT sum(successes) FROM connection_hour") == many

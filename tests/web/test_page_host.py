@@ -170,9 +170,9 @@ async def test_the_page_stays_small(site: Site, clock: Clock) -> None:
     )  # fmt: skip
     await site.pool.execute(
         "INSERT INTO rollup_delta (project, host, minute, signature, environment, platform, test, kind, violations,"
-        " occurrences, weight, whole)"
+        " occurrences, weight, whole, last_seen)"
         " SELECT project, host, $1::timestamptz - h * interval '1 hour', id, 'production', 'IOS', false, kind,"
-        " 1, 1, 1, 1"
+        " 1, 1, 1, 1, $1::timestamptz - h * interval '1 hour'"
         " FROM signature, generate_series(1, 719) h WHERE cause IS NOT NULL", NOON,
     )  # fmt: skip
     await site.pool.execute("ANALYZE rollup_delta, signature")  # as autovacuum does in time
