@@ -91,13 +91,15 @@ async def maintain(
         release,
         lambda c: access.forget_before(c, now, now - timedelta(days=keep.audit)),
         lambda c: _drop_partitions(c, kept),
-        lambda c: sightings.forget_before(c, now - ADDRESSES),
+        sightings.forget_before(now - ADDRESSES),
         lambda c: deferred.forget_before(c, now - ADDRESSES),
         lambda c: usual.forget_before(c, now - usual.KEPT),
-        lambda c: connections.forget_before(c, now - ADDRESSES, now - CONNECTIONS),
+        connections.forget_windows(now - ADDRESSES),
+        lambda c: connections.forget_sums(c, now - CONNECTIONS),
         lambda c: hosts.forget_proposals(c, (now - PROPOSALS).date()),
         lambda c: quarantine.forget_before(c, now - IDLE),
-        lambda c: deliveries.forget_before(c, now - DELIVERIES),
+        deliveries.forget_before(now - DELIVERIES),
+        lambda c: deliveries.forget_batches(c, now - DELIVERIES),
         lambda c: content.forget_before(c, kept - timedelta(days=2)),
         lambda c: rollups.forget_before(
             c, now - timedelta(days=rollups.MINUTES_DAYS), now - timedelta(days=keep.rollups)

@@ -185,9 +185,11 @@ async def by_hour(
     return await connection.fetch(_HOURS, project, host, since, until, *place, limit)
 
 
-async def forget_before(connection: Connection, at: datetime, hours_before: datetime) -> bool:
-    """Windows, which have hashes of installs and networks; and sums, which have none. Some of them;
-    whether there may be more."""
-    return await chunks.delete_some(
-        connection, "connection_window", "received_at < $1", at
-    ) or await chunks.delete_some(connection, "connection_hour", "hour < $1", hours_before)
+def forget_windows(at: datetime) -> chunks.Sweep:
+    """They have hashes of installs and networks."""
+    return chunks.Sweep("connection_window", "received_at < $1", at)
+
+
+async def forget_sums(connection: Connection, at: datetime) -> bool:
+    """They have none. Delete some of before; whether there may be more."""
+    return await chunks.delete_some(connection, "connection_hour", "hour < $1", at)

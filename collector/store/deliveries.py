@@ -97,8 +97,10 @@ async def try_batch(connection: Connection, now: datetime) -> None:
         await transaction.rollback()
 
 
-async def forget_before(connection: Connection, at: datetime) -> bool:
-    """Delete some; whether there may be more."""
-    return await chunks.delete_some(
-        connection, "delivery", "received_at < $1", at
-    ) or await chunks.delete_some(connection, "batch", "at < $1", at)
+def forget_before(at: datetime) -> chunks.Sweep:
+    return chunks.Sweep("delivery", "received_at < $1", at)
+
+
+async def forget_batches(connection: Connection, at: datetime) -> bool:
+    """Delete some of before; whether there may be more."""
+    return await chunks.delete_some(connection, "batch", "at < $1", at)

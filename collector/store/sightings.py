@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from collector.store import chunks
-from collector.store.connect import Connection
+from collector.store.chunks import Sweep
 
 
-async def forget_before(connection: Connection, at: datetime) -> bool:
-    """Delete some; whether there may be more."""
-    return await chunks.delete_some(connection, "sighting", "received_at < $1", at)
+def forget_before(at: datetime) -> Sweep:
+    return Sweep("sighting", "received_at < $1", at)

@@ -5,9 +5,10 @@ import time
 from datetime import timedelta
 
 import asyncpg
+import pytest
 
 from collector.intake.maintain import Keep, fold, maintain
-from collector.store import chunks, ledger, violations
+from collector.store import chunks, deliveries, ledger, violations
 from tests.conftest import Clock
 from tests.intake.running import flushing, project
 from tests.make import NOON, neutral, row, trustkit_ios
@@ -31,6 +32,31 @@ async def test_some_are_deleted_and_the_rest_stays(connection: asyncpg.Connectio
     assert await connection.fetchval("SELECT min(at) FROM batch") == old
 
 
+@pytest.mark.parametrize("kept", [1, 3])
+async def test_a_sweep_goes_through_all_pages_once(pool: asyncpg.Pool, kept: int) -> None:
+    """Wherever it begins."""
+    await pool.execute(
+        "INSERT INTO delivery SELECT decode(md5(n::text), 'hex'), $1::timestamptz - n % $2 * interval '1 day',"
+        " gen_random_uuid(), true FROM generate_series(0, 2999) n",
+        NOON,
+        kept,
+    )
+    pages = await pool.fetchval("SELECT max((ctid::text::point)[0]) + 1 FROM delivery")
+    for round_ in range(3):
+        sweep = chunks.Sweep("delivery", "received_at < $1 AND $2", NOON, True, pages=4)
+        calls = 1
+        async with pool.acquire() as one:
+            while await sweep(one):
+                calls += 1
+            assert not await sweep(one)
+        assert calls == -(-pages // 4)
+        assert await pool.fetchval("SELECT count(*) FROM delivery") == 3000 // kept, round_
+
+
+async def test_a_sweep_of_an_empty_table(connection: asyncpg.Connection) -> None:
+    assert not await chunks.Sweep("delivery", "received_at < $1", NOON)(connection)
+
+
 async def test_what_a_flush_holds_is_left(pool: asyncpg.Pool) -> None:
     await pool.execute(
         "INSERT INTO delivery SELECT decode(md5(n::text), 'hex'), $1, gen_random_uuid(), true"
@@ -40,8 +66,7 @@ async def test_what_a_flush_holds_is_left(pool: asyncpg.Pool) -> None:
     async with pool.acquire() as flush, flush.transaction():
         await flush.execute("SELECT FROM delivery ORDER BY key LIMIT 4 FOR UPDATE")
         async with pool.acquire() as other:
-            later = NOON + timedelta(days=1)
-            assert not await chunks.delete_some(other, "delivery", "received_at < $1", later)
+            assert not await deliveries.forget_before(NOON + timedelta(days=1))(other)
     assert await pool.fetchval("SELECT count(*) FROM delivery") == 4
 
 
@@ -49,15 +74,13 @@ async def test_maintenance_out_of_time_leaves_the_rest_for_the_next_round(
     pool: asyncpg.Pool,
 ) -> None:
     await pool.execute(
-        "INSERT INTO sighting (project, host, kind, install, estimated, signature, network,"
-        " operator_network, received_at, environment) SELECT 1, 'h', 'x', '', false, '', '', '',"
-        f" $1, 'production' FROM generate_series(1, {chunks.SOME + 1})",
-        NOON - timedelta(days=9),
+        f"INSERT INTO batch SELECT gen_random_uuid(), $1 FROM generate_series(1, {chunks.SOME + 1})",
+        NOON - timedelta(days=11),
     )
     await maintain(pool, NOON, KEEP, seconds=0)
-    assert await pool.fetchval("SELECT count(*) FROM sighting") == 1
+    assert await pool.fetchval("SELECT count(*) FROM batch") == 1
     await maintain(pool, NOON, KEEP)
-    assert await pool.fetchval("SELECT count(*) FROM sighting") == 0
+    assert await pool.fetchval("SELECT count(*) FROM batch") == 0
 
 
 async def test_an_old_day_that_is_being_read_is_dropped_later_and_nobody_waits(

@@ -1,4 +1,4 @@
-"""what signatures are told is in the deltas of rollups: a flush writes one less
+"""a flush writes less: what signatures are told is in the deltas of rollups, and no index of deliveries by time
 
 Processes of before are to be stopped first: they write into a table that goes.
 
@@ -33,8 +33,10 @@ _UP = (
     "UPDATE rollup_delta SET last_seen = minute",
     "ALTER TABLE rollup_delta ALTER COLUMN last_seen SET NOT NULL",
     "DROP TABLE signature_delta",
+    "DROP INDEX delivery_received_at",
 )
 _DOWN = (
+    "CREATE INDEX delivery_received_at ON delivery USING brin (received_at)",
     """
     CREATE TABLE signature_delta (
         id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
