@@ -1,4 +1,4 @@
-"""a flush writes less: what signatures are told is in the deltas of rollups, and no index of deliveries by time
+"""a flush writes less: signatures are summed by the deltas of rollups, and two tables are not indexed by time
 
 Processes of before are to be stopped first: they write into a table that goes.
 
@@ -34,8 +34,10 @@ _UP = (
     "ALTER TABLE rollup_delta ALTER COLUMN last_seen SET NOT NULL",
     "DROP TABLE signature_delta",
     "DROP INDEX delivery_received_at",
+    "DROP INDEX sighting_received_at",
 )
 _DOWN = (
+    "CREATE INDEX sighting_received_at ON sighting USING brin (received_at)",
     "CREATE INDEX delivery_received_at ON delivery USING brin (received_at)",
     """
     CREATE TABLE signature_delta (

@@ -127,11 +127,16 @@ async def add(
     await connection.execute(_ADD, rows)
 
 
-# By time, and not by host: it is asked once for each leaf that becomes ours.
+# Each host that was reported by the index of (project, host, received_at); those that are not admitted, too.
 _OTHERS = """
-SELECT received_at, id FROM sighting
-WHERE received_at >= $1 AND (received_at, id) > ($1, $2) AND class <> 'self' AND leaf = ANY($3)
-ORDER BY received_at, id LIMIT $4
+SELECT received_at, id FROM (
+    SELECT project, host FROM signature WHERE last_seen >= $1 UNION SELECT project, host FROM rollup_delta
+) AS place CROSS JOIN LATERAL (
+    SELECT received_at, id FROM sighting
+    WHERE project = place.project AND host = place.host AND received_at >= $1 AND class <> 'self'
+        AND leaf = ANY($3)
+) AS there
+WHERE (received_at, id) > ($1, $2) ORDER BY received_at, id LIMIT $4
 """
 
 

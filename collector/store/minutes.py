@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import asyncpg
 
 from collector.store.connect import Connection
+from collector.store.rows import columns
 
 _PATIENCE = 100.0  # seconds: after a storm these read millions of rows
 _READ = 20_000  # sightings of hosts with a silenced signature, the newest
@@ -52,10 +53,14 @@ GROUP BY 1, 2, 3, 4, 5 ORDER BY 4
 _WITHOUT = (
     _TOLD
     % """
-WITH heard AS (
-    SELECT * FROM sighting WHERE host = ANY($4) AND received_at >= $1 AND received_at < $2
-        AND signature <> ALL($3) AND environment = 'production' AND NOT silenced
-    ORDER BY received_at DESC LIMIT $5
+WITH place AS (
+    SELECT * FROM unnest($4::int[], $5::text[]) AS told(project, host)
+), heard AS (
+    SELECT there.* FROM place CROSS JOIN LATERAL (
+        SELECT * FROM sighting WHERE project = place.project AND host = place.host AND received_at >= $1
+            AND received_at < $2 AND signature <> ALL($3) AND environment = 'production' AND NOT silenced
+        ORDER BY received_at DESC LIMIT $6
+    ) AS there ORDER BY received_at DESC LIMIT $6
 ), again AS (
     SELECT DISTINCT ON (h.project, h.host, h.class, h.install) h.project, h.host, h.class, h.received_at,
         h.network, h.operator_network
@@ -70,7 +75,9 @@ WITH heard AS (
 )
 SELECT project, host, class, floor(date_part('epoch', at) / 60)::int AS minute, operator_network AS operator,
     count(*)::int AS installs
-FROM counted_install WHERE within_cap AND at >= $1 AND at < $2 AND host = ANY($4) AND signature <> ALL($3)
+FROM counted_install
+WHERE within_cap AND at >= $1 AND at < $2 AND (project, host) IN (SELECT project, host FROM place)
+    AND signature <> ALL($3)
 GROUP BY 1, 2, 3, 4, 5
 UNION ALL
 SELECT project, host, class, floor(date_part('epoch', received_at) / 60)::int, operator_network, count(*)::int
@@ -132,10 +139,10 @@ async def without(
     since: datetime,
     until: datetime,
     signatures: Collection[bytes],
-    hosts: Collection[str],
+    places: Collection[tuple[int, str]],
 ) -> list[asyncpg.Record]:
-    """As ``by_minute``, of these hosts, as if these signatures had never been reported."""
-    return await connection.fetch(_WITHOUT, since, until, list(signatures), list(hosts), _READ)
+    """As ``by_minute``, of these projects' hosts, as if these signatures had never been reported."""
+    return await connection.fetch(_WITHOUT, since, until, list(signatures), *columns(places), _READ)
 
 
 async def by_hour(connection: Connection, since: datetime, until: datetime) -> list[asyncpg.Record]:

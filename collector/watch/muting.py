@@ -95,5 +95,5 @@ async def muting(
     if not found:
         return Muting()
     ids = {id_ for some in found.values() for id_ in some}
-    rows = await minutes.without(connection, since, until, ids, {host for _, host in found})
+    rows = await minutes.without(connection, since, until, ids, list(found))
     return Muting(found, grouped(rows))
