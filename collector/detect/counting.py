@@ -105,7 +105,7 @@ def count(
             continue
         place, at = (sighting.project, sighting.host, class_), sighting.received_at
         known = before.installs.get((place, sighting.install), [])
-        if _is_counted(known, at):
+        if is_counted(known, at):
             continue
         later = next(((then, row) for then, row in known if timedelta(0) < then - at < AGAIN), None)
         if later is not None:
@@ -120,7 +120,7 @@ def count(
     return Count(tuple(counted), tuple(row for row in moved if row))
 
 
-def _is_counted(known: Iterable[tuple[datetime, int]], at: datetime) -> bool:
+def is_counted(known: Iterable[tuple[datetime, int]], at: datetime) -> bool:
     return any(timedelta(0) <= at - then < AGAIN for then, _ in known)
 
 
@@ -131,7 +131,7 @@ def capping(classed: Iterable[tuple[Sighting, Class]], before: Before) -> set[by
     may = {
         (place, one.install)
         for place, one in told
-        if not _is_counted(before.installs.get((place, one.install), ()), one.received_at)
+        if not is_counted(before.installs.get((place, one.install), ()), one.received_at)
     }
     return {one.network for place, one in told if (place, one.install) in may}
 

@@ -181,6 +181,12 @@ async def taken_back(connection: Connection) -> None:
     await connection.execute("INSERT INTO taken_back DEFAULT VALUES")
 
 
+async def newest_taken_back(connection: Connection) -> int:
+    """While the lock is held, another number than before says that some were."""
+    newest: int = await connection.fetchval("SELECT coalesce(max(id), 0) FROM taken_back")
+    return newest
+
+
 async def judge_again(connection: Connection, signatures: Collection[bytes]) -> None:
     """Their causes are worked out anew in the next round."""
     if signatures:

@@ -18,7 +18,8 @@ import asyncpg
 
 from collector.detect.cases import MANY_INSTALLS, MANY_NETWORKS
 from collector.detect.classes import Class, Look, Reported, class_of, covering, differs, look
-from collector.detect.counting import AGAIN, EachCounts, Sighting, count
+from collector.detect.counted import Remembered
+from collector.detect.counting import AGAIN, Before, EachCounts, Sighting, count
 from collector.detect.knowledge import Knowledge, knowledge
 from collector.detect.paths import Roots
 from collector.detect.usual import Usual
@@ -56,6 +57,7 @@ class Counting:
     roots: Roots
     each: EachCounts | None = None
     _usual: Usual = field(default_factory=Usual)
+    _remembered: Remembered = field(default_factory=Remembered)
     _ours: Ours | None = None
     _known: dict[int, Knowledge] = field(default_factory=dict)
     _settled: set[str] = field(
@@ -123,7 +125,10 @@ class Counting:
                 [(one, classes[one.id]) for one in taken], self.clock().date()
             )
             await usual.tell(connection, became, self.clock())
-            counts = await self._count(connection, [(one, classes[one.id]) for one in taken])
+            counts, before = await self._count(
+                connection, [(one, classes[one.id]) for one in taken]
+            )
+        self._remembered.learn(before)
         self._tell(counts)
         if len(taken) < _BATCH:
             return None
@@ -131,15 +136,18 @@ class Counting:
 
     async def _count(
         self, connection: Connection, classed: Sequence[tuple[Sighting, Class]]
-    ) -> Counts:
-        before = await counting.before(connection, classed)
-        told = await asyncio.to_thread(count, classed, before, self.each)
+    ) -> tuple[Counts, Before]:
+        """How many count now, and all that does around them."""
+        self._remembered.until(await counting.newest_taken_back(connection))
+        may = self._remembered.may_count(classed)
+        before = await counting.before(connection, may)
+        told = await asyncio.to_thread(count, may, before, self.each)
         await counting.add(connection, told.counted, told.moved)
         counts: Counts = Counter()
         for one in told.counted:
             if one.within_cap:
                 counts[one.sighting.project, one.sighting.host, one.class_] += 1
-        return counts
+        return counts, before
 
     def _tell(self, counts: Counts) -> None:
         for (project, host, class_), number in counts.items():
@@ -183,7 +191,7 @@ class Counting:
             mine = [(one, was) for one, was in told if classes[one.id] is Class.SELF]
             await counting.classed(connection, {one.id: Class.SELF for one, _ in mine})
             await counting.withdraw(connection, mine)
-            counts = await self._count(connection, [(one, Class.SELF) for one, _ in mine])
+            counts, _ = await self._count(connection, [(one, Class.SELF) for one, _ in mine])
             await counting.judge_again(connection, {one.signature for one, _ in mine})
         self._tell(counts)
         return True

@@ -270,6 +270,10 @@ async def test_a_forgotten_install_is_not_counted_any_more(site: Site) -> None:
     assert (await site.call("POST", "/api/v1/forget", forgotten)).status == 200
     assert len(await rows(site)) == 1
     assert await site.pool.fetchval("SELECT count(*) FROM taken_back") == 1
+    for number in (1, 2):
+        await site.post(report(number, app_version="5.0"), address=f"198.51.{number}.7")
+    await tick(site, "count")
+    assert len(await rows(site)) == 2  # one of them is still remembered, and the other is not
 
 
 async def test_one_that_is_forgotten_while_it_waits_is_never_counted(site: Site) -> None:
