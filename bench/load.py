@@ -73,7 +73,8 @@ class Numbers:
             t = fresh[(serial - start) // FRESH % new] if place is None else templates[place]
             raw = t.raw
             raw[t.address : t.address + 15] = addresses[serial % ADDRESSES]
-            raw[t.who : t.who + 12] = who[serial % INSTALLS]
+            for at in t.who:
+                raw[at : at + 12] = who[serial % INSTALLS]
             lap = serial // INSTALLS
             raw[t.when : t.when + 8] = when[lap % 86_400]
             if t.event >= 0:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import os
 import random
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -41,11 +42,14 @@ _WINDOWS = 2  # of the 10 % others, of 200
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A request, and where its address, install and time stand in it. event: -1 where it has none."""
+    """A request, and where its address, install and time stand in it. event: -1 where it has none.
+
+    who: a window of connections names its install in its id, too.
+    """
 
     raw: bytearray
     address: int
-    who: int
+    who: tuple[int, ...]
     when: int
     event: int
 
@@ -59,7 +63,10 @@ def template(path: str, message: Message) -> Template:
         f"Accept-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     raw = bytearray(head.encode() + body)
-    there, who, when = (raw.index(mark.encode()) for mark in (_ADDRESS, WHO, WHEN))
+    there, when = (raw.index(mark.encode()) for mark in (_ADDRESS, WHEN))
+    who = tuple(found.start() for found in re.finditer(WHO.encode(), raw))
+    if not who:
+        raise ValueError("a report of nobody")
     return Template(raw, there, who, when, raw.find(EVENT.encode()))
 
 

@@ -35,6 +35,7 @@ def test_shares_duplicates_and_new_chains(mix: Mix) -> None:
     sent, now = 6000, datetime.now(UTC)
     for _ in range(sent):
         raw = bytes(make())
+        assert WHO.encode() not in raw
         address, agent, body = _parts(raw)
         (item,) = read_body(body, Hints(now, agent))
         assert isinstance(item, Violation | Window)
