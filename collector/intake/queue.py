@@ -41,7 +41,7 @@ BATCH = 1000  # rows of one transaction
 # A transaction costs as much as some forty rows, so a second one beside the first is begun only where enough
 # requests wait for it to be worth that, or where the first takes long: seconds. Without it nothing is read
 # while Postgres works for all that wait: durable is 0.42 of a bare server then, and 0.46 with it.
-_MANY, _LONG = 100, 0.05
+_MANY, _LONG = 160, 0.05
 _LOOK = 0.002  # seconds between looks whether it is so, or nothing more comes
 # Seconds, where there is a spool: for one commit; that a row may wait before its turn; for a replay.
 _PROMPT, _STALL, _REPLAYED = 2.0, 2.0, 10.0
