@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -31,28 +31,34 @@ class Crowd:
     chain: bytes | None
     pin_set: bytes | None
     is_part: bool = False
+    holding: float = 0.0  # share of the installs that hold the pin set
 
 
-_RECENT = """
-WITH recent AS (
-    SELECT * FROM sighting WHERE project = $1 AND host = $2 AND received_at >= $3
-        AND environment = 'production' AND NOT silenced
+# What is looked at is read once: to find thousands of a class takes longer than what is asked of them.
+_CROWD = """
+WITH recent AS MATERIALIZED (
+    SELECT app, app_version, platform, install, network, operator_network, signature, leaf, chain, pin_set
+    FROM sighting
+    WHERE project = $1 AND host = $2 AND received_at >= $3 AND environment = 'production' AND NOT silenced
         AND (kind = 'chain_untrusted' OR kind = 'pin_mismatch') AND (kind = 'chain_untrusted') = ($4 = 'untrusted')
         AND ($4 = 'untrusted' OR class = $4) AND signature <> ALL($6)
     ORDER BY received_at DESC LIMIT $5
+), crowd AS (
+    SELECT count(*) AS sightings, count(DISTINCT install) AS installs, count(DISTINCT network) AS networks,
+        count(DISTINCT operator_network) AS operators,
+        mode() WITHIN GROUP (ORDER BY signature) AS signature, mode() WITHIN GROUP (ORDER BY leaf) AS leaf,
+        mode() WITHIN GROUP (ORDER BY chain) AS chain, mode() WITHIN GROUP (ORDER BY pin_set) AS pin_set
+    FROM recent
+), name AS (
+    SELECT app, app_version, platform, count(DISTINCT install) AS installs FROM recent
+    GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3 LIMIT 50
 )
+SELECT *, ARRAY(SELECT name FROM name ORDER BY installs DESC, app, app_version, platform) AS names, (
+        SELECT count(DISTINCT install)::float8 / greatest(crowd.installs, 1) FROM recent
+        WHERE pin_set = crowd.pin_set
+    ) AS holding
+FROM crowd
 """
-_CROWD = f"""{_RECENT}
-SELECT count(*) AS sightings, count(DISTINCT install) AS installs, count(DISTINCT network) AS networks,
-    count(DISTINCT operator_network) AS operators,
-    mode() WITHIN GROUP (ORDER BY signature) AS signature, mode() WITHIN GROUP (ORDER BY leaf) AS leaf,
-    mode() WITHIN GROUP (ORDER BY chain) AS chain, mode() WITHIN GROUP (ORDER BY pin_set) AS pin_set
-FROM recent
-"""  # noqa: S608 (a constant of our own)
-_NAMES = f"""{_RECENT}
-SELECT app, app_version, platform, count(DISTINCT install) AS installs FROM recent
-GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3 LIMIT 50
-"""  # noqa: S608 (as above)
 
 
 async def crowd(
@@ -60,36 +66,22 @@ async def crowd(
     without: Collection[bytes] = (),
 ) -> Crowd:  # fmt: skip
     """class_: of the sightings, or 'untrusted'. without: signatures that are left out."""
-    whom = project, host, since, class_, MOST, list(without)
-    found = await connection.fetchrow(_CROWD, *whom)
-    names = await connection.fetch(_NAMES, *whom)
+    found = await connection.fetchrow(_CROWD, project, host, since, class_, MOST, list(without))
     assert found is not None
-    lead = (names[0]["platform"], names[0]["app_version"], names[0]["installs"]) if names else None
+    names: list[tuple[str, str, str, int]] = found["names"]
+    lead = (names[0][2], names[0][1], names[0][3]) if names else None
+    apps = _first((app for app, _, _, _ in names), 5)
+    versions = _first((version for _, version, _, _ in names), 8)
+    platforms = _first((platform for _, _, platform, _ in names), 5)
     return Crowd(
-        found["installs"], found["networks"], found["operators"], _told(names, "app", 5),
-        _told(names, "app_version", 8), _told(names, "platform", 5), lead, found["signature"],
-        found["leaf"], found["chain"], found["pin_set"], found["sightings"] >= MOST,
+        found["installs"], found["networks"], found["operators"], apps, versions, platforms, lead,
+        found["signature"], found["leaf"], found["chain"], found["pin_set"], found["sightings"] >= MOST,
+        found["holding"],
     )  # fmt: skip
 
 
-def _told(names: Sequence[asyncpg.Record], column: str, most: int) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(row[column] for row in names if row[column]))[:most]
-
-
-_HOLDING = f"""{_RECENT}
-SELECT count(DISTINCT install) FILTER (WHERE pin_set = $7)::float8 / greatest(count(DISTINCT install), 1)
-FROM recent
-"""  # noqa: S608 (as above)
-
-
-async def holding(
-    connection: Connection, project: int, host: str, since: datetime, class_: str, pin_set: bytes,
-    without: Collection[bytes] = (),
-) -> float:  # fmt: skip
-    """The share of those installs that hold a pin set."""
-    whom = project, host, since, class_, MOST, list(without)
-    share: float = await connection.fetchval(_HOLDING, *whom, pin_set)
-    return share
+def _first(names: Iterable[str], most: int) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for name in names if name))[:most]
 
 
 _CAUSE = """

@@ -61,7 +61,6 @@ class Around:
     said: str | None = None
     chain: tuple[Certificate, ...] = ()
     pins: tuple[str, ...] = ()
-    holding: float = 0.0  # share of the installs that hold these pins
     turns: Sequence[Rotation] = ()
     chains: Sequence[ServedChain] = ()
     shipped: Sequence[ShippedPinSet] = ()
@@ -100,17 +99,12 @@ async def around(
     told = await incidents.cause(connection, crowd.signature) if crowd.signature else None
     ders = await incidents.chain(connection, crowd.chain) if crowd.chain else []
     pins = json.loads(await incidents.pins(connection, crowd.pin_set)) if crowd.pin_set else []
-    holding = 0.0
-    if crowd.pin_set:
-        holding = await incidents.holding(
-            connection, place.project, place.host, since, class_, crowd.pin_set, without
-        )
     return Around(
         crowd,
         json.loads(told["cause"]) if told and told["cause"] else {},
         told["said"] if told else None,
         tuple(certificate_from_der(der) for der in ders),
-        tuple(pins[:_PINS]), holding, turns, chains, shipped, proven, bool(foreign),
+        tuple(pins[:_PINS]), turns, chains, shipped, proven, bool(foreign),
     )  # fmt: skip
 
 
@@ -243,7 +237,7 @@ def _situation(host: str, label: str, told: Around) -> Situation:
     """What can be served instead: the chain before, and pins that those who fail hold."""
     held = set(told.pins)
     in_use = {str(Hash("sha256", x.spki_sha256)) for c in told.chains for x in c.chain}
-    backups = tuple((pin, told.holding) for pin in told.pins if pin not in in_use)
+    backups = tuple((pin, told.crowd.holding) for pin in told.pins if pin not in in_use)
     products = [
         reported(str(one["value"]))
         for one in _listed(told.cause.get("evidence"))
