@@ -9,7 +9,7 @@ from datetime import datetime
 from collector.detect.classes import Class
 from collector.detect.counting import Before, Place, Sighting, is_counted
 
-MOST = 50_000  # that are remembered, of some 300 bytes each
+MOST = 50_000  # that are remembered, of 270 bytes each
 
 
 @dataclass(slots=True)
