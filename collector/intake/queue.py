@@ -38,7 +38,7 @@ from collector.store.rows import Entry, Sample
 log = structlog.get_logger()
 
 BATCH = 1000  # rows of one transaction
-# A transaction costs as much as some forty rows, so a second one beside the first is begun only where enough
+# A transaction costs as much as some twenty rows, so a second one beside the first is begun only where enough
 # requests wait for it to be worth that, or where the first takes long: seconds. Without it nothing is read
 # while Postgres works for all that wait: durable is 0.42 of a bare server then, and 0.46 with it.
 _MANY, _LONG = 160, 0.05

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from datetime import timedelta
+from itertools import pairwise
 
 import asyncpg
 import pytest
@@ -32,25 +33,29 @@ async def test_some_are_deleted_and_the_rest_stays(connection: asyncpg.Connectio
     assert await connection.fetchval("SELECT min(at) FROM batch") == old
 
 
-@pytest.mark.parametrize("kept", [1, 3])
-async def test_a_sweep_goes_through_all_pages_once(pool: asyncpg.Pool, kept: int) -> None:
-    """Wherever it begins."""
+@pytest.mark.parametrize("turn", [0, 3, -1])
+async def test_a_sweep_goes_through_all_pages_once(
+    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, turn: int
+) -> None:
+    """Wherever it begins: in the first range of pages, amid them, or in the last."""
     await pool.execute(
-        "INSERT INTO delivery SELECT decode(md5(n::text), 'hex'), $1::timestamptz - n % $2 * interval '1 day',"
+        "INSERT INTO delivery SELECT decode(md5(n::text), 'hex'), $1::timestamptz - n % 3 * interval '1 day',"
         " gen_random_uuid(), true FROM generate_series(0, 2999) n",
         NOON,
-        kept,
     )
     pages = await pool.fetchval("SELECT max((ctid::text::point)[0]) + 1 FROM delivery")
-    for round_ in range(3):
-        sweep = chunks.Sweep("delivery", "received_at < $1 AND $2", NOON, True, pages=4)
-        calls = 1
-        async with pool.acquire() as one:
-            while await sweep(one):
-                calls += 1
-            assert not await sweep(one)
-        assert calls == -(-pages // 4)
-        assert await pool.fetchval("SELECT count(*) FROM delivery") == 3000 // kept, round_
+    monkeypatch.setattr(chunks, "randrange", lambda most: turn % most)
+    sweep = chunks.Sweep("delivery", "received_at < $1", NOON, pages=4)
+    left = [3000]
+    more = True
+    async with pool.acquire() as one:
+        while more:
+            more = await sweep(one)
+            left.append(await pool.fetchval("SELECT count(*) FROM delivery"))
+        assert not await sweep(one)
+    assert len(left) == 1 + -(-pages // 4) > 5
+    assert all(before > after for before, after in pairwise(left))
+    assert left[-1] == 1000
 
 
 async def test_a_sweep_of_an_empty_table(connection: asyncpg.Connection) -> None:
