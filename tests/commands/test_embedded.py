@@ -27,13 +27,15 @@ def _asks(server: Server, setting: str = "server_version") -> str:
     return asyncio.run(ask())
 
 
-def test_new_files_of_the_log_are_small(tmp_path: Path) -> None:
-    """Each is filled with zeros while commits wait."""
+def test_new_files_of_the_log_are_small_and_checkpoints_rare(tmp_path: Path) -> None:
+    """Each file is filled with zeros while commits wait; initdb would allow 64 of them from one checkpoint to the
+    next, a second of a storm."""
     with opened(tmp_path, None) as held:
         server = Server(held, FAST)
         try:
             server.start()
             assert _asks(server, "wal_segment_size") == "1MB"
+            assert (_asks(server, "min_wal_size"), _asks(server, "max_wal_size")) == ("80MB", "1GB")
         finally:
             server.stop()
 
