@@ -73,8 +73,8 @@ async def flush(
     careful = known.recent.is_careful
     try:
         return await _flush(connection, rows, counts, batch, known, now, careful=careful)
-    except failures.NotOnTrustError:
-        known.recent.beware()
+    except failures.NotOnTrustError as error:
+        known.recent.beware(error.keys)
     return await _flush(connection, rows, counts, batch, known, now, careful=True)
 
 

@@ -27,7 +27,7 @@ class Recent:
     def __init__(self) -> None:
         self._young: dict[bytes, datetime] = {}
         self._old: dict[bytes, datetime] = {}
-        self._under_way: set[bytes] = set()
+        self._under_way: list[set[bytes]] = []  # of each batch
         self._careful = 0
 
     def has(self, key: bytes, received_at: datetime) -> bool:
@@ -43,13 +43,13 @@ class Recent:
     @contextmanager
     def storing(self, keys: Collection[bytes]) -> Iterator[bool]:
         """Inside the block they are on their way; whether some of them are so already, in another batch."""
-        is_shared = not self._under_way.isdisjoint(keys)
-        mine = set(keys) - self._under_way
-        self._under_way |= mine
+        mine = set(keys)
+        is_shared = self._are_under_way(mine)
+        self._under_way.append(mine)
         try:
             yield is_shared
         finally:
-            self._under_way -= mine
+            self._under_way.remove(mine)
 
     def learn(self, stored: dict[bytes, datetime], *, surprises: int) -> None:
         """Only after the commit. surprises: keys of the batch that were there and not known."""
@@ -58,9 +58,17 @@ class Recent:
             self._old, self._young = self._young, {}
         self._young.update(stored)
 
-    def beware(self) -> None:
-        """A key was there that was not known."""
-        self._careful = _CAREFUL
+    def beware(self, keys: Collection[bytes]) -> None:
+        """One of these was there, and was not known when their batch began. It is no surprise where another batch
+        of this process brought it meanwhile: that one began later, and came to Postgres first."""
+        mine = set(keys)
+        stored = any(key in self._young or key in self._old for key in mine)
+        if not stored and not self._are_under_way(mine):
+            self._careful = _CAREFUL
+
+    def _are_under_way(self, keys: set[bytes]) -> bool:
+        """Some of them, in another batch."""
+        return not all(keys.isdisjoint(others) for others in self._under_way)
 
     def forget(self) -> None:
         """What was there may have gone with another server."""

@@ -7,7 +7,7 @@ a list for each of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
@@ -106,7 +106,14 @@ _CAREFUL_WITH_CONTENT, _TRUSTING_WITH_CONTENT = (
 
 
 class NotOnTrustError(Exception):
-    """Some of a batch was there already, or its project is not any more: it has to be stored with care."""
+    """Some of a batch was there already, or its project is not any more: it has to be stored with care.
+
+    keys: of its deliveries.
+    """
+
+    def __init__(self, keys: Collection[bytes]) -> None:
+        super().__init__(f"one of {len(keys)} keys")
+        self.keys = keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +167,7 @@ async def deliver(
         )  # fmt: skip
         assert told is not None
         return Delivered(told["is_new"], set(map(ProjectId, told["there"])), set(told["recorded"]))
+    keys = [one.delivery.key for one in entries]
     try:
         told = await connection.fetchrow(
             _TRUSTING_WITH_CONTENT if new else _TRUSTING,
@@ -168,12 +176,12 @@ async def deliver(
         )  # fmt: skip
     except asyncpg.UniqueViolationError as error:
         if deliveries.was_there(error):
-            raise NotOnTrustError from None
+            raise NotOnTrustError(keys) from None
         raise
     assert told is not None
     if len(told["there"]) < len(projects):
-        raise NotOnTrustError
-    recorded = {one.delivery.key for one in entries} if told["is_new"] else set()
+        raise NotOnTrustError(keys)
+    recorded = set(keys) if told["is_new"] else set()
     return Delivered(told["is_new"], set(map(ProjectId, told["there"])), recorded)
 
 

@@ -41,12 +41,25 @@ def test_two_generations_are_remembered() -> None:
 def test_a_surprise_makes_careful_for_a_while() -> None:
     some = Recent()
     assert not some.is_careful
-    some.beware()
+    some.beware([b"a"])
     for _ in range(recent._CAREFUL):
         assert some.is_careful
         some.learn({}, surprises=0)
     assert not some.is_careful
     some.learn({}, surprises=1)
+    assert some.is_careful
+
+
+def test_what_another_batch_of_this_process_brought_is_no_surprise() -> None:
+    """Two with the same report, of which the one that began later came to Postgres first."""
+    some, keys = Recent(), [b"a", b"b"]
+    with some.storing([b"b", b"c"]):
+        some.beware(keys)  # it is committed, and its answer not heard yet
+        assert not some.is_careful
+    some.learn({b"b": NOON, b"c": NOON}, surprises=0)
+    some.beware(keys)
+    assert not some.is_careful
+    some.beware([b"d"])
     assert some.is_careful
 
 
@@ -142,7 +155,7 @@ async def test_an_answer_that_was_lost_while_another_batch_brought_the_same(
 
 
 async def test_batches_of_one_process_that_share_keys(pool: asyncpg.Pool) -> None:
-    """At once, in whatever order they come to Postgres: each report counts once."""
+    """At once, in whatever order they come to Postgres: each report counts once, and nobody is surprised."""
     key = await project(pool)
     rows = [row(neutral(event_id=f"{n}"), key=key) for n in range(40)]
     known = Known()
@@ -153,4 +166,5 @@ async def test_batches_of_one_process_that_share_keys(pool: asyncpg.Pool) -> Non
             return len((await flush(connection, some, Counter(), uuid4(), known, NOON)).accepted)
 
     assert sum(await asyncio.gather(*(send(start) for start in (0, 10, 20, 5)))) == 40
+    assert not known.recent.is_careful
     assert await pool.fetchval("SELECT count(*) FROM violation") == 40
