@@ -33,6 +33,7 @@ FAST = {
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
+    "max_wal_size": "64MB",  # there is a server for each process of tests
     "max_connections": "200",
 }
 TEMPLATE = "pinfall_template"

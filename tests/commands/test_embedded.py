@@ -31,7 +31,7 @@ def test_new_files_of_the_log_are_small_and_checkpoints_rare(tmp_path: Path) -> 
     """Each file is filled with zeros while commits wait; initdb would allow 64 of them from one checkpoint to the
     next, a second of a storm."""
     with opened(tmp_path, None) as held:
-        server = Server(held, FAST)
+        server = Server(held)
         try:
             server.start()
             assert _asks(server, "wal_segment_size") == "1MB"
