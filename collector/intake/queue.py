@@ -3,9 +3,9 @@
 No linger: while one flush is at the disk the next batch collects itself. A request is answered
 after the commit that holds its rows.
 
-Windows of connections have a queue and a transaction of their own. Theirs is of several statements, one
-after the other, and reports are of one: a window in a hundred reports was in every second batch, and all
-that waited for it waited twice as long.
+Windows of connections, and reports that are parsed later, have a queue and a transaction of their own. Theirs is
+of several statements, one after the other, and that of other reports is of one: with one of them in a hundred
+every second batch had some, and all that waited for it waited twice as long.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ class _Waiting(msgspec.Struct, eq=False, gc=False):
     since: float  # monotonic
 
 
-def _has_window(rows: Sequence[Entry]) -> bool:
+def _is_slow(rows: Sequence[Entry]) -> bool:
     for row in rows:  # noqa: SIM110 (on every report's way: any() takes four times as long)
-        if isinstance(row, Sample):
+        if isinstance(row, Sample) or row.deferred:
             return True
     return False
 
@@ -78,8 +78,8 @@ class Intake:
     spool: Spool | None = None
     is_down: bool = False
     _queue: deque[_Waiting] = field(default_factory=deque)
-    _windows: deque[_Waiting] = field(default_factory=deque)
-    _has_windows: bool = False  # a flush of windows is going on: one at a time
+    _slow: deque[_Waiting] = field(default_factory=deque)
+    _has_slow: bool = False  # a flush of it is going on: one at a time
     _flushing: dict[UUID, list[_Waiting]] = field(default_factory=dict)  # by batch
     _queued: int = 0
     _began: float = 0.0  # the last flush of reports that was
@@ -109,7 +109,7 @@ class Intake:
                 self._shed(row, self._counts)
             done.set_result([Outcome.NOT_DURABLE] * len(rows))
             return
-        queue = self._windows if _has_window(rows) else self._queue
+        queue = self._slow if _is_slow(rows) else self._queue
         queue.append(_Waiting(rows, done, monotonic()))
         self._queued += len(rows)
         if not self._wake.is_set():
@@ -120,7 +120,7 @@ class Intake:
         while True:
             await asyncio.sleep(0.25)
             latest = monotonic() - self.patience
-            for waiting_ in (self._queue, self._windows, *self._flushing.values()):
+            for waiting_ in (self._queue, self._slow, *self._flushing.values()):
                 for waiting in waiting_:  # in the order they came
                     if waiting.since >= latest:
                         break
@@ -135,32 +135,32 @@ class Intake:
         """Flush for ever. Several may run; each takes what is queued when it comes round."""
         seen = 0
         while True:
-            if not self._queue and not self._may_flush_windows():
+            if not self._queue and not self._may_flush_slow():
                 self._wake.clear()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), 1.0)
-            if self._may_flush_windows():
-                await self._flush_windows()
+            if self._may_flush_slow():
+                await self._flush_slow()
                 continue
             if not self._queue and not self._counts:
                 continue  # the other flusher took it
             comes = len(self._queue) != seen
             seen = len(self._queue)
-            is_flushing = len(self._flushing) > self._has_windows
+            is_flushing = len(self._flushing) > self._has_slow
             if is_flushing and comes and not self._wants_another():
                 await asyncio.sleep(_LOOK)
                 continue
             await self._flush_queued()
 
-    def _may_flush_windows(self) -> bool:
-        return bool(self._windows) and not self._has_windows
+    def _may_flush_slow(self) -> bool:
+        return bool(self._slow) and not self._has_slow
 
-    async def _flush_windows(self) -> bool:
-        self._has_windows = True
+    async def _flush_slow(self) -> bool:
+        self._has_slow = True
         try:
-            return await self._flush(self._windows)
+            return await self._flush(self._slow)
         finally:
-            self._has_windows = False
+            self._has_slow = False
 
     def _wants_another(self) -> bool:
         """Whether what waits should not wait for the flush that is going on."""
@@ -169,15 +169,15 @@ class Intake:
 
     async def drain(self) -> None:
         """Flush until nothing waits: the last thing before the pool is closed."""
-        while self._windows and await self._flush_windows():
+        while self._slow and await self._flush_slow():
             pass
         while (self._queue or self._counts) and await self._flush_queued():
             pass
-        while self.spool is not None and (self._queue or self._windows or self._counts):
-            before = len(self._queue) + len(self._windows)
-            go_on = self._flush_windows if self._windows else self._flush_queued
+        while self.spool is not None and (self._queue or self._slow or self._counts):
+            before = len(self._queue) + len(self._slow)
+            go_on = self._flush_slow if self._slow else self._flush_queued
             await go_on()  # into the spool
-            if before == len(self._queue) + len(self._windows):
+            if before == len(self._queue) + len(self._slow):
                 break
         await self._settle_doubts()
         if self._doubts:

@@ -81,19 +81,32 @@ new AS MATERIALIZED (
 SELECT EXISTS (SELECT FROM begun) AS is_new, ARRAY(SELECT id FROM there) AS there,
     ARRAY(SELECT key FROM recorded) AS recorded
 """  # noqa: S608 (as above)
-# Nothing of it is stored, or all: so it is known before what the ledger says of it.
-_TRUSTING = f"""
-WITH {deliveries.begun_if_all_are_there(batch="$3", now="$4", projects="$5")},
+
+
+def _on_trust(stored: str, first: int) -> str:
+    """Nothing of it is stored, or all: so it is known before what the ledger says of it. stored: parts that store
+    more than deliveries. first: the first parameter behind those parts' own."""
+    batch, now, projects, entries = (f"${first + n}" for n in range(4))
+    return f"""
+WITH {deliveries.begun_if_all_are_there(batch=batch, now=now, projects=projects)},
 given AS MATERIALIZED (
     SELECT * FROM unnest($1::ingested[]) WHERE EXISTS (SELECT FROM begun)
-), {deliveries.recorded_on_trust(batch="$3")},
--- content
-new AS MATERIALIZED (SELECT * FROM given WHERE whole IS NOT NULL), {_OF_NEW}, entered AS (
-    {ledger.of(entries="$6", now="$4")} WHERE EXISTS (SELECT FROM begun)
+), {deliveries.recorded_on_trust(batch=batch)},
+{stored}entered AS (
+    {ledger.of(entries=entries, now=now)} WHERE EXISTS (SELECT FROM begun)
 )
 SELECT EXISTS (SELECT FROM begun) AS is_new, ARRAY(SELECT id FROM there) AS there,
     (SELECT count(*) FROM recorded) AS recorded
-"""  # noqa: S608 (as above)
+"""  # noqa: S608 (names of our own)
+
+
+_TRUSTING = _on_trust(
+    f"""-- content
+new AS MATERIALIZED (SELECT * FROM given WHERE whole IS NOT NULL), {_OF_NEW}, """,  # noqa: S608 (as above)
+    first=3,
+)
+# Of windows, and of what is parsed later: to make ready what would store nothing takes as long as the rest.
+_TRUSTING_ALONE = _on_trust("", first=2)
 # Content comes after the deliveries: who waits for a report that another flush is about to deliver keeps nobody
 # waiting who has the same chain.
 _HAS_STORED = "(SELECT count(*) > 0 FROM recorded)"
@@ -168,12 +181,14 @@ async def deliver(
         assert told is not None
         return Delivered(told["is_new"], set(map(ProjectId, told["there"])), set(told["recorded"]))
     keys = [one.delivery.key for one in entries]
+    statement, silenced = _TRUSTING_ALONE, []
+    if rows:
+        statement, silenced = _TRUSTING_WITH_CONTENT if new else _TRUSTING, [_silenced(rows)]
+    entered = ledger.entries(counts) + ledger.of_all(entries, repeats)
     try:
         told = await connection.fetchrow(
-            _TRUSTING_WITH_CONTENT if new else _TRUSTING,
-            given, _silenced(rows), batch, now, projects,
-            ledger.entries(counts) + ledger.of_all(entries, repeats), *added,
-        )  # fmt: skip
+            statement, given, *silenced, batch, now, projects, entered, *added
+        )
     except asyncpg.UniqueViolationError as error:
         if deliveries.was_there(error):
             raise NotOnTrustError(keys) from None

@@ -1,10 +1,11 @@
-"""Reports and windows of connections: each in a queue of its own, and nobody waits for the other's."""
+"""Windows of connections, and what is parsed later, have a queue of their own: no other report waits for theirs."""
 
 from __future__ import annotations
 
 import asyncio
 
 import asyncpg
+from msgspec.structs import replace
 
 from collector.intake.durable import Outcome
 from collector.intake.keyring import Key
@@ -15,7 +16,7 @@ from collector.reports.fields import Hints
 from collector.store.rows import Entry
 from tests.conftest import Clock
 from tests.intake.running import flushing, project
-from tests.make import NOON, body, neutral, row, window
+from tests.make import NOON, body, neutral, row, trustkit_ios, window
 
 A = Outcome.ACCEPTED
 
@@ -29,7 +30,11 @@ def sample(key: Key) -> Entry:
     return entry
 
 
-async def test_a_report_does_not_wait_for_windows(pool: asyncpg.Pool, clock: Clock) -> None:
+def later(key: Key) -> Entry:
+    return replace(row(trustkit_ios(), key=key), deferred=True)
+
+
+async def test_a_report_waits_for_no_window(pool: asyncpg.Pool, clock: Clock) -> None:
     """Windows of a network are counted one transaction at a time: here another one takes long."""
     key = await project(pool)
     async with flushing(pool, clock) as intake, pool.acquire() as other:
@@ -38,15 +43,16 @@ async def test_a_report_does_not_wait_for_windows(pool: asyncpg.Pool, clock: Clo
         await other.execute(
             "SELECT pg_advisory_xact_lock(hashtext('pinfall.caps'), bucket) FROM generate_series(0, 63) AS bucket"
         )
-        window_ = intake.submit([sample(key)])
+        slow = [intake.submit([sample(key)]), intake.submit([later(key)])]
         for number in range(5):
             report = row(neutral(event_id=str(number)), key=key)
             assert await asyncio.wait_for(intake.submit([report]), 5) == [A]
-        assert not window_.done()
-        assert intake.queued == 1
+        assert not any(one.done() for one in slow)
+        assert intake.queued == 2
         await transaction.rollback()
-        assert await asyncio.wait_for(window_, 5) == [A]
+        assert await asyncio.wait_for(asyncio.gather(*slow), 5) == [[A], [A]]
     assert await pool.fetchval("SELECT count(*) FROM connection_window") == 1
+    assert await pool.fetchval("SELECT count(*) FROM deferred") == 1
     assert await pool.fetchval("SELECT count(*) FROM sighting") == 5
 
 
