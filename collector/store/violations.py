@@ -9,8 +9,12 @@ import asyncpg
 
 from collector.store.connect import Connection
 
-# As migration 0010 has it for other tables that only grow.
+# As migrations 0010 and 0015 have it for other tables that only grow.
 _GROWS = "autovacuum_analyze_scale_factor = 0.5"
+_ANALYSED = """
+SELECT string_agg(format('ALTER %I SET STATISTICS 20', attname), ', ') FROM pg_attribute
+WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped
+"""
 
 
 async def make_partition(connection: Connection, day: date) -> None:
@@ -26,6 +30,8 @@ async def make_partition(connection: Connection, day: date) -> None:
         await connection.execute(
             f"CREATE TABLE IF NOT EXISTS {name} (LIKE violation INCLUDING ALL) WITH ({_GROWS})"
         )
+        analysed = await connection.fetchval(_ANALYSED, name)
+        await connection.execute(f"ALTER TABLE {name} {analysed}")
         attached = "SELECT count(*) FROM pg_inherits WHERE inhrelid = to_regclass($1)"
         if not await connection.fetchval(attached, name):
             await connection.execute(

@@ -161,13 +161,19 @@ def test_what_waits_to_be_counted_still_does(server: Server) -> None:
 def test_parts_made_before_and_after_are_analysed_when_they_have_grown_by_half(
     server: Server,
 ) -> None:
+    """And by a fifth of the rows, whatever the column."""
     url = _empty(server)
     migrate(url, "0009")
     part = "CREATE TABLE violation_20260101 PARTITION OF violation FOR VALUES FROM ('2026-01-01') TO ('2026-01-02')"
     _query(url, part)
     by_half = "'autovacuum_analyze_scale_factor=0.5' = ANY(reloptions)"
     options = f"SELECT relname::text FROM pg_class WHERE {by_half} ORDER BY 1"
-    assert _query(url, options) == []
+    columns = (
+        "SELECT c.relname::text, count(*) FILTER (WHERE a.attstattarget IS DISTINCT FROM 20) FROM pg_class c "
+        "JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
+        "WHERE relkind = 'r' GROUP BY 1 HAVING count(*) FILTER (WHERE a.attstattarget = 20) > 0 ORDER BY 1"
+    )
+    assert _query(url, options) == _query(url, columns) == []
     migrate(url)
 
     async def make() -> None:
@@ -178,8 +184,9 @@ def test_parts_made_before_and_after_are_analysed_when_they_have_grown_by_half(
     asyncio.run(make())
     named = ["counted_install", "delivery", "sighting", "violation_20260101", "violation_20260102"]
     assert _query(url, options) == [(name,) for name in named]
+    assert _query(url, columns) == [(name, 0) for name in named]
     migrate(url, "0009")
-    assert _query(url, options) == []
+    assert _query(url, options) == _query(url, columns) == []
 
 
 def test_when_an_install_failed_is_taken_from_its_violation(server: Server) -> None:
