@@ -7,7 +7,7 @@ afterwards what was new, takes Postgres a sixth of what storing a report does. W
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -58,12 +58,12 @@ class Recent:
             self._old, self._young = self._young, {}
         self._young.update(stored)
 
-    def beware(self, keys: Collection[bytes]) -> None:
-        """One of these was there, and was not known when their batch began. It is no surprise where another batch
-        of this process brought it meanwhile: that one began later, and came to Postgres first."""
-        mine = set(keys)
-        stored = any(key in self._young or key in self._old for key in mine)
-        if not stored and not self._are_under_way(mine):
+    def beware(self, keys: Mapping[bytes, datetime]) -> None:
+        """One of these, with when they were received, was there, and none was known when their batch began. It is no
+        surprise where another batch of this process brought it meanwhile: that one began later, and came to
+        Postgres first."""
+        is_brought = any(self.has(key, at) for key, at in keys.items())
+        if not is_brought and not self._are_under_way(set(keys)):
             self._careful = _CAREFUL
 
     def _are_under_way(self, keys: set[bytes]) -> bool:

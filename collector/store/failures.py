@@ -7,7 +7,7 @@ a list for each of them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
@@ -121,10 +121,10 @@ _CAREFUL_WITH_CONTENT, _TRUSTING_WITH_CONTENT = (
 class NotOnTrustError(Exception):
     """Some of a batch was there already, or its project is not any more: it has to be stored with care.
 
-    keys: of its deliveries.
+    keys: of its deliveries, with when they were received.
     """
 
-    def __init__(self, keys: Collection[bytes]) -> None:
+    def __init__(self, keys: Mapping[bytes, datetime]) -> None:
         super().__init__(f"one of {len(keys)} keys")
         self.keys = keys
 
@@ -180,7 +180,7 @@ async def deliver(
         )  # fmt: skip
         assert told is not None
         return Delivered(told["is_new"], set(map(ProjectId, told["there"])), set(told["recorded"]))
-    keys = [one.delivery.key for one in entries]
+    keys = {one.delivery.key: one.received_at for one in entries}
     statement, silenced = _TRUSTING_ALONE, []
     if rows:
         statement, silenced = _TRUSTING_WITH_CONTENT if new else _TRUSTING, [_silenced(rows)]

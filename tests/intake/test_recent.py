@@ -41,7 +41,7 @@ def test_two_generations_are_remembered() -> None:
 def test_a_surprise_makes_careful_for_a_while() -> None:
     some = Recent()
     assert not some.is_careful
-    some.beware([b"a"])
+    some.beware({b"a": NOON})
     for _ in range(recent._CAREFUL):
         assert some.is_careful
         some.learn({}, surprises=0)
@@ -52,14 +52,16 @@ def test_a_surprise_makes_careful_for_a_while() -> None:
 
 def test_what_another_batch_of_this_process_brought_is_no_surprise() -> None:
     """Two with the same report, of which the one that began later came to Postgres first."""
-    some, keys = Recent(), [b"a", b"b"]
+    some, keys = Recent(), {b"a": NOON, b"b": NOON}
     with some.storing([b"b", b"c"]):
         some.beware(keys)  # it is committed, and its answer not heard yet
         assert not some.is_careful
     some.learn({b"b": NOON, b"c": NOON}, surprises=0)
     some.beware(keys)
     assert not some.is_careful
-    some.beware([b"d"])
+    some.beware(
+        {b"b": NOON + timedelta(minutes=11)}
+    )  # a weak one that comes again: was known to be old
     assert some.is_careful
 
 
