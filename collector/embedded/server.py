@@ -31,10 +31,10 @@ _TELLING = ("FATAL", "PANIC", "HINT", "unrecognized", "invalid", "could not")
 # MB of a file of the write-ahead log. Each new one is filled with zeros while every commit waits: with 16 MB that
 # was half of what the slowest hundredth of a storm waited for. Only for clusters that are made from here on.
 _SEGMENT = "1"
-# What PostgreSQL has by default with files of 16 MB. With smaller ones initdb makes these smaller too, to 64 MB at
-# most: a storm then has a checkpoint each second, after which each page goes into the log whole that is touched
-# (85 % of the log), and the disk is told to write all that is new.
-_LOG = {"min_wal_size": "80MB", "max_wal_size": "1GB"}
+# Of all its files: what PostgreSQL has by default with files of 16 MB. With smaller ones initdb makes these smaller
+# too, 64 MB at most: a storm then has a checkpoint each second, after which each page that is touched goes into the
+# log whole (85 % of the log), and the disk is told to write all that is new.
+_LOG_SIZE = {"min_wal_size": "80MB", "max_wal_size": "1GB"}
 _STOP = 60.0  # seconds until a stop becomes a kill
 
 
@@ -78,7 +78,7 @@ class Server:
             "log_parameter_max_length_on_error": "0",  # a failed statement's values stay out
             "log_min_error_statement": "panic",
             "timezone": "UTC",
-            **_LOG,
+            **_LOG_SIZE,
             **self._options,
         }
         arguments = ["-D", str(self.directory.cluster)]

@@ -59,9 +59,8 @@ def test_what_another_batch_of_this_process_brought_is_no_surprise() -> None:
     some.learn({b"b": NOON, b"c": NOON}, surprises=0)
     some.beware(keys)
     assert not some.is_careful
-    some.beware(
-        {b"b": NOON + timedelta(minutes=11)}
-    )  # a weak one that comes again: was known to be old
+    # A weak one that comes again when its window is over: nobody brought it meanwhile.
+    some.beware({b"b": NOON + timedelta(minutes=11)})
     assert some.is_careful
 
 
